@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+#
+# opengcs: the guest of Linux Containers on Windows
+#
+#   make              everything: gcs.ko, init, vsockexec, gcs, uvmctl
+#   make demo         boot a UVM and run containers in it
+#   make check        all tests that need no special kernel
+#   make bench        measure; a table and build/bench.json
+#   make image        build/uvm/vmlinuz and build/uvm/initrd.img
+#   make setup        install what is missing, with apt-get
+#   make kmod         gcs.ko, for the kernel KERNEL
+#   make kmod-check   gcs.ko for every supported kernel, with W=1 and sparse
+#   make unit         unit tests on the host, with ASan and UBSan
+#   make style        the rules that a script can check
+#   make install      into DESTDIR: /bin/gcs, /bin/vsockexec, /init, uvmctl, the module, header, man pages
+#   make clean        remove what was built; what was downloaded stays
+#   make distclean    remove build/
+#
+# Variables: CC=gcc|clang, CFLAGS, KERNEL=6.1|6.12 (of the UVM), V=1 (show commands), DESTDIR, PREFIX=/usr/local
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+# Nothing that a chain of rules makes on its way is removed.
+.SECONDARY:
+
+CC = gcc
+CFLAGS ?= -O2 -g
+KERNEL ?= 6.1
+PREFIX ?= /usr/local
+B := build
+
+# What a goal needs must be there before pkg-config is asked below. These goals install it, the others tell.
+GOALS := $(or $(MAKECMDGOALS),all)
+ifeq ($(MAKELEVEL),0)
+ifneq ($(filter-out help setup check style clean distclean,$(GOALS)),)
+ifneq ($(shell scripts/setup $(if $(filter image demo bench unit,$(GOALS)),,--check) >&2 && echo ready),ready)
+$(error packages are missing)
+endif
+endif
+endif
+
+ifneq ($(V),1)
+Q := @
+quiet = @printf '  %-7s %s\n' '$(1)' '$(2)';
+endif
+
+PKGS := libnl-3.0 libnl-genl-3.0 json-c
+WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 -Wno-unused-parameter
+STD := -std=gnu11 -D_GNU_SOURCE -fPIE -pthread -Iinclude/uapi -Iuserspace/lib
+# The user's CFLAGS are last, so that they win.
+ALL_CFLAGS = $(STD) $(WARN) $(PKG_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnl-genl-3 -lnl-3 -ljson-c)
+
+.PHONY: all help setup kmod kmod-check userspace image demo check unit bench style install clean distclean
+all: userspace kmod
+
+help:
+	@sed -n '/^#   make/s/^#   //p; /^# Variables/,/^$$/s/^# //p' Makefile
+
+setup:
+	$(Q)scripts/setup
+
+# --- user space -------------------------------------------------------------------------------
+
+rwildcard = $(foreach d,$(wildcard $(1)*),$(call rwildcard,$(d)/,$(2))$(filter $(subst *,%,$(2)),$(d)))
+LIB_SRC := $(call rwildcard,userspace/lib/,*.c)
+AGENT_SRC := $(call rwildcard,userspace/agent/,*.c)
+INIT_SRC := $(call rwildcard,userspace/init/,*.c)
+VSOCKEXEC_SRC := $(call rwildcard,userspace/vsockexec/,*.c)
+UVMCTL_SRC := $(call rwildcard,userspace/uvmctl/,*.c)
+
+# The flags of the last build: a changed command line rebuilds.
+$(B)/.flags: FORCE
+	@mkdir -p $(B); echo '$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PKG_LIBS)' | cmp -s - $@ || \
+		echo '$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(PKG_LIBS)' > $@
+.PHONY: FORCE
+FORCE:
+
+$(B)/obj/%.o: %.c $(B)/.flags
+	$(call quiet,CC,$*.o)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+LIB_OBJ := $(call obj,$(LIB_SRC))
+$(B)/lib/libgcs.a: $(LIB_OBJ)
+	$(call quiet,AR,$(@F))mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $(LIB_OBJ)
+
+$(call obj,$(AGENT_SRC)): INCLUDES = -Iuserspace/agent
+link = $(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1)
+
+$(B)/bin/gcs: $(call obj,$(AGENT_SRC)) $(B)/lib/libgcs.a
+	$(call link,$(PKG_LIBS))
+$(B)/bin/uvmctl: $(call obj,$(UVMCTL_SRC)) $(B)/lib/libgcs.a
+	$(call link,$(PKG_LIBS))
+# init and vsockexec run before and beside everything else in any image: no shared library, no libgcs.
+$(B)/bin/init: $(call obj,$(INIT_SRC))
+	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -static-pie $(LDFLAGS) -o $@ $^
+$(B)/bin/vsockexec: $(call obj,$(VSOCKEXEC_SRC))
+	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -static-pie $(LDFLAGS) -o $@ $^
+
+BINS := $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/bin/uvmctl
+userspace: $(BINS)
+
+-include $(call rwildcard,$(B)/obj/,*.d)
+
+style:
+	$(Q)scripts/style
+
+# The guest's files are the guest's: without DESTDIR they would land on this machine's root.
+RELEASE = $(shell cat $(B)/kernel/$(KERNEL)/release)
+MAN := $(wildcard Documentation/*.[1-8])
+install: userspace kmod
+ifeq ($(DESTDIR),)
+	@echo 'make install needs DESTDIR=, the root of the tree to install into' >&2; exit 1
+endif
+	$(Q)install -D -m 755 $(B)/bin/init $(DESTDIR)/init
+	$(Q)install -D -m 755 -t $(DESTDIR)/bin $(B)/bin/gcs $(B)/bin/vsockexec
+	$(Q)install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/uvmctl
+	$(Q)install -D -m 644 -t $(DESTDIR)/lib/modules/$(RELEASE)/extra $(B)/kmod/$(KERNEL)/gcs.ko
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/gcs.h
+	$(Q)$(foreach page,$(MAN),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page))) $(page);)
+ifneq ($(wildcard kmod/dkms.conf),)
+	$(Q)install -D -m 644 -t $(DESTDIR)/usr/src/gcs-$(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf) \
+		kmod/*.[ch] kmod/Kbuild kmod/Makefile kmod/dkms.conf include/uapi/linux/gcs.h
+endif
+
+clean:
+	$(Q)rm -rf $(B)/obj $(B)/lib $(B)/bin $(B)/kmod $(B)/uvm $(B)/test $(B)/.flags $(B)/bench.json
+
+distclean:
+	$(Q)rm -rf $(B)
+
+include kmod/kmod.mk
+include selftests/kmod/build.mk
+include scripts/image.mk
+include selftests/tests.mk

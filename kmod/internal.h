@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of gcs.ko share: the stream, and each file's functions
+ *
+ * Objects, owners, locks and states are explained in Documentation/kmod.md.
+ */
+#ifndef _GCS_INTERNAL_H
+#define _GCS_INTERNAL_H
+
+#include <linux/fs.h>
+#include <linux/hrtimer.h>
+#include <linux/kref.h>
+#include <linux/limits.h>
+#include <linux/net.h>
+#include <linux/sizes.h>
+#include <linux/spinlock.h>
+#include <linux/timer.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include <linux/gcs.h>
+
+/* A power of two, and what a vsock packet can carry at most. */
+#define GCS_RING_SIZE		SZ_64K
+
+/**
+ * enum gcs_sender - who may send on a written stream's connection
+ * @GCS_SENDER_NONE: nobody is sending; what the ring holds, if anything, is gathering
+ * @GCS_SENDER_INLINE: a writer sends, from its own memory or the ring, which waits behind it
+ * @GCS_SENDER_WORK: the work item sends the ring, or waits for the peer to make room
+ *
+ * Ownership, not a lock: who has it may sleep, everybody else goes on with the ring.
+ */
+enum gcs_sender {
+	GCS_SENDER_NONE,
+	GCS_SENDER_INLINE,
+	GCS_SENDER_WORK,
+};
+
+/**
+ * struct gcs_stream - one direction of a connection, as a file
+ * @ref: held by the inode, by a queued work item, by whoever looked the id up, and once by the
+ *       stream itself until it has finished
+ * @lock: protects everything below that has no comment of its own. Taken in process context.
+ *        The wait queues' locks and the workqueue's may be taken inside it; nothing sleeps in it.
+ * @id: never used twice; also the inode number
+ * @cookie: the creator's tag
+ * @flags: GCS_STREAM_READ or GCS_STREAM_WRITE
+ * @opens: open files, not counting duplicates of one
+ * @wait: readers, writers and pollers of the file
+ * @work: sends the ring and makes every change of state after the stream was opened
+ * @timer: runs @work again at the next deadline; armed by @work alone
+ * @gather: runs @work when a burst of small writes is over, or has taken long enough
+ * @sock: the socket's file, until the stream has finished. @work may use it as it is, all others
+ *        take a reference under @lock.
+ * @sock_wait: on the socket's wait queue while @sock is set
+ * @space_seq: counts the socket's wake-ups; changed under the lock of the socket's wait queue
+ * @want_space: @work waits for @space_seq to change
+ * @state: enum gcs_stream_state; changed under @lock, may be read without
+ * @sender: enum gcs_sender
+ * @closed: the last file was closed; it cannot be opened again
+ * @finish: GCS_STREAM_FINISH was called
+ * @discard: writes to the finished stream succeed
+ * @stalled: somebody waits for room in the ring
+ * @gathering: @gather runs; set under @lock, cleared by the timer itself
+ * @ring: GCS_RING_SIZE bytes, allocated when first needed, or NULL
+ * @head: next byte to send, counting from the first; changed by the sender
+ * @tail: next byte to fill
+ * @reserved: bytes at @head that a writer is sending from its own memory and that are not in the
+ *            ring: should it have to leave some behind, they have their place before all others
+ * @seen: @tail when @gather last looked
+ * @looks: how often @gather has looked since the ring began to gather
+ * @last_ns: local_clock() when the last send or burst ended; cheap, and good enough to see a burst
+ * @last: when the last write ended; this and the following are in jiffies
+ * @idle: gcs_stream_finish.idle_ms
+ * @deadline: when to give up, or 0
+ * @eof: when to stop waiting for the peer's end of file
+ * @in: bytes accepted from writers, or received
+ * @out: bytes handed to the connection, or returned to readers
+ * @lost: bytes accepted and dropped
+ * @inlines: sends from a writer's own memory
+ * @flushes: sends from the ring
+ * @stalls: times a writer found the ring full
+ */
+struct gcs_stream {
+	struct kref ref;
+	spinlock_t lock;
+	u64 id;
+	u64 cookie;
+	u32 flags;
+	u32 opens;
+	wait_queue_head_t wait;
+	struct work_struct work;
+	struct timer_list timer;
+	struct hrtimer gather;
+
+	struct file *sock;
+	wait_queue_entry_t sock_wait;
+	u32 space_seq;
+	bool want_space;
+
+	u8 state;
+	u8 sender;
+	bool closed;
+	bool finish;
+	bool discard;
+	bool stalled;
+	bool gathering;
+
+	u8 *ring;
+	u32 head;
+	u32 tail;
+	u32 reserved;
+	u32 seen;
+	u8 looks;
+
+	u64 last_ns;
+	u64 last;
+	u64 idle;
+	u64 deadline;
+	u64 eof;
+
+	u64 in;
+	u64 out;
+	u64 lost;
+	u64 inlines;
+	u64 flushes;
+	u64 stalls;
+};
+
+/* What the ring holds, without what a writer is sending from its own memory. */
+static inline u32 gcs_stream_queued(const struct gcs_stream *s)
+{
+	return READ_ONCE(s->tail) - READ_ONCE(s->head) - READ_ONCE(s->reserved);
+}
+
+static inline u32 gcs_stream_room(const struct gcs_stream *s)
+{
+	return GCS_RING_SIZE - (READ_ONCE(s->tail) - READ_ONCE(s->head));
+}
+
+/* Bytes may still enter. */
+static inline bool gcs_stream_live(const struct gcs_stream *s)
+{
+	u8 state = READ_ONCE(s->state);
+
+	return state == GCS_STATE_DETACHED || state == GCS_STATE_OPEN;
+}
+
+/* fs.c */
+int gcs_fs_pin(void);
+void gcs_fs_unpin(void);
+struct file *gcs_fs_new_file(struct gcs_stream *s, int flags);
+
+/* stream.c */
+extern struct xarray gcs_streams;
+extern atomic_t gcs_streams_generation;
+int gcs_stream_init(void);
+void gcs_stream_exit(void);
+struct gcs_stream *gcs_stream_find(u64 id);
+struct gcs_stream *gcs_stream_next(u64 *id);
+void gcs_stream_put(struct gcs_stream *s);
+void gcs_stream_kick(struct gcs_stream *s);
+void gcs_stream_set_state(struct gcs_stream *s, enum gcs_stream_state state);
+struct file *gcs_stream_get_sock(struct gcs_stream *s);
+struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id);
+u64 gcs_stream_new_id(void);
+int gcs_stream_attach(struct gcs_stream *s, int socket_fd);
+int gcs_stream_finish(struct gcs_stream *s, u32 flags, u32 idle_ms, u32 deadline_ms);
+int gcs_stream_opened(struct gcs_stream *s);
+void gcs_stream_closed(struct gcs_stream *s);
+
+/* stream_write.c */
+ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from);
+__poll_t gcs_stream_write_poll(struct gcs_stream *s);
+void gcs_stream_flush(struct gcs_stream *s);
+enum hrtimer_restart gcs_stream_gather(struct hrtimer *timer);
+bool gcs_sock_gone(const struct socket *sock);
+
+/* stream_read.c */
+ssize_t gcs_stream_read_iter(struct kiocb *iocb, struct iov_iter *to);
+__poll_t gcs_stream_read_poll(struct gcs_stream *s);
+size_t gcs_sock_readable(struct socket *sock);
+int gcs_sock_skip_to_eof(struct socket *sock);
+
+/* netlink.c */
+int gcs_netlink_init(void);
+void gcs_netlink_exit(void);
+struct sk_buff *gcs_netlink_finished_event(struct gcs_stream *s, enum gcs_stream_reason reason);
+void gcs_netlink_send_event(struct sk_buff *event);
+
+#endif /* _GCS_INTERNAL_H */

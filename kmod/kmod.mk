@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+#
+# gcs.ko for the kernels that scripts/kernel has fetched: build/kmod/<version>/gcs.ko
+#
+# kbuild writes beside the sources, so each kernel gets a folder of links to them.
+
+KMOD_KERNELS := 6.1 6.12
+KMOD_SRC := $(wildcard kmod/*.c kmod/*.h) kmod/Kbuild
+kmod_dir = $(abspath $(B))/kmod/$(1)
+# Our variables, such as CC=clang, are not for kbuild: a module is built by its kernel's compiler.
+kbuild = env -u MAKEFLAGS -u MFLAGS -u CC $(MAKE) --no-print-directory
+kmod_make = $(kbuild) -C $(abspath $(B))/kernel/$(1)/headers M=$(call kmod_dir,$(1))/src \
+	GCS_UAPI=$(abspath include/uapi) $(if $(filter 1,$(V)),V=1,-s) modules
+
+$(B)/kmod/%/src/.links: $(KMOD_SRC) kmod/kmod.mk
+	$(Q)mkdir -p $(@D) && find $(@D) -maxdepth 1 -type l -delete && ln -s $(abspath $(KMOD_SRC)) $(@D) && touch $@
+
+$(B)/kmod/%/gcs.ko: $(B)/kmod/%/src/.links include/uapi/linux/gcs.h | $(B)/kernel/%/headers
+	$(call quiet,KMOD,$@)$(call kmod_make,$*) && cp $(@D)/src/gcs.ko $@
+
+kmod: $(B)/kmod/$(KERNEL)/gcs.ko
+
+# Every kernel with W=1, and what sparse and checkpatch say: a word from any of them is a failure.
+# In a folder of their own, from nothing, because kbuild repeats no warning.
+kmod-check: $(KMOD_KERNELS:%=kmod-check-%) kmod-checkpatch
+.PHONY: kmod-checkpatch $(KMOD_KERNELS:%=kmod-check-%)
+$(KMOD_KERNELS:%=kmod-check-%): kmod-check-%: | $(B)/kernel/%/headers
+	$(call quiet,CHECK,gcs.ko for $* (W=1$(if $(filter 6.1,$*), and sparse)))d=$(abspath $(B))/kmod/$*/check; \
+		rm -rf $$d && mkdir -p $$d && ln -s $(abspath $(KMOD_SRC)) $$d && \
+		{ $(kbuild) -C $(abspath $(B))/kernel/$*/headers M=$$d \
+			GCS_UAPI=$(abspath include/uapi) W=1 $(if $(filter 6.1,$*),C=2) modules; \
+		} >$$d/log 2>&1 || { cat $$d/log; exit 1; }; \
+		! grep -E 'warning:|error:' $$d/log
+
+# compat.h is where versions are tested.
+CHECKPATCH := perl $(B)/kselftest/checkpatch.pl --no-tree --terse --show-types
+kmod-checkpatch: | $(B)/kselftest/kselftest_harness.h
+	$(call quiet,CHECK,checkpatch)$(CHECKPATCH) -f $(filter-out %/compat.h,$(filter %.c %.h,$(KMOD_SRC))) include/uapi/linux/gcs.h && \
+		$(CHECKPATCH) --ignore LINUX_VERSION_CODE,CONSTANT_COMPARISON -f kmod/compat.h

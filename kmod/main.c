@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module's start and end, /dev/gcs and its ioctls
+ */
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+#include <net/genetlink.h>
+
+#include "internal.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+/* The size of each struct when it was first published. A smaller one is not from this world. */
+#define GCS_INFO_SIZE_VER0		16
+#define GCS_STREAM_OPEN_SIZE_VER0	32
+#define GCS_STREAM_ATTACH_SIZE_VER0	24
+#define GCS_STREAM_FINISH_SIZE_VER0	24
+
+static_assert(sizeof(struct gcs_info) == GCS_INFO_SIZE_VER0);
+static_assert(sizeof(struct gcs_stream_open) == GCS_STREAM_OPEN_SIZE_VER0);
+static_assert(sizeof(struct gcs_stream_attach) == GCS_STREAM_ATTACH_SIZE_VER0);
+static_assert(sizeof(struct gcs_stream_finish) == GCS_STREAM_FINISH_SIZE_VER0);
+/* Ids are 64 bits wide and index an xarray. */
+static_assert(sizeof(unsigned long) == sizeof(u64));
+
+static int get_arg(void *arg, size_t ksize, size_t min_size, const void __user *uarg, u32 *usize)
+{
+	if (get_user(*usize, (const u32 __user *)uarg))
+		return -EFAULT;
+	if (*usize < min_size)
+		return -EINVAL;
+	if (*usize > PAGE_SIZE)
+		return -E2BIG;
+	return copy_struct_from_user(arg, ksize, uarg, *usize);
+}
+
+static long gcs_ioctl_info(struct gcs_info __user *uarg)
+{
+	struct gcs_info arg;
+	u32 usize;
+	int err;
+
+	err = get_arg(&arg, sizeof(arg), GCS_INFO_SIZE_VER0, uarg, &usize);
+	if (err)
+		return err;
+
+	arg.size = sizeof(arg);
+	arg.version = GCS_INTERFACE_VERSION;
+	arg.features = GCS_FEATURE_STREAM;
+	return copy_to_user(uarg, &arg, min_t(size_t, usize, sizeof(arg))) ? -EFAULT : 0;
+}
+
+static long gcs_ioctl_stream_open(struct gcs_stream_open __user *uarg)
+{
+	struct gcs_stream_open arg;
+	struct file *file;
+	u32 usize;
+	u64 id;
+	int err;
+	int fd;
+
+	err = get_arg(&arg, sizeof(arg), GCS_STREAM_OPEN_SIZE_VER0, uarg, &usize);
+	if (err)
+		return err;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	/* First what can fail: a stream that exists is one that the caller was told about. */
+	id = gcs_stream_new_id();
+	if (put_user(id, &uarg->id)) {
+		err = -EFAULT;
+		goto err_id;
+	}
+	file = gcs_stream_open(&arg, id);
+	if (IS_ERR(file)) {
+		err = PTR_ERR(file);
+		goto err_id;
+	}
+	fd_install(fd, file);
+	return fd;
+
+err_id:
+	put_unused_fd(fd);
+	return err;
+}
+
+static long gcs_ioctl_stream_attach(const struct gcs_stream_attach __user *uarg)
+{
+	struct gcs_stream_attach arg;
+	struct gcs_stream *s;
+	u32 usize;
+	int err;
+
+	err = get_arg(&arg, sizeof(arg), GCS_STREAM_ATTACH_SIZE_VER0, uarg, &usize);
+	if (err)
+		return err;
+	if (arg.flags || arg.reserved)
+		return -EINVAL;
+
+	s = gcs_stream_find(arg.id);
+	if (!s)
+		return -ENOENT;
+	err = gcs_stream_attach(s, arg.socket_fd);
+	gcs_stream_put(s);
+	return err;
+}
+
+static long gcs_ioctl_stream_finish(const struct gcs_stream_finish __user *uarg)
+{
+	struct gcs_stream_finish arg;
+	struct gcs_stream *s;
+	u32 usize;
+	int err;
+
+	err = get_arg(&arg, sizeof(arg), GCS_STREAM_FINISH_SIZE_VER0, uarg, &usize);
+	if (err)
+		return err;
+	if (arg.flags & ~GCS_FINISH_DISCARD)
+		return -EINVAL;
+
+	s = gcs_stream_find(arg.id);
+	if (!s)
+		return -ENOENT;
+	err = gcs_stream_finish(s, arg.flags, arg.idle_ms, arg.deadline_ms);
+	gcs_stream_put(s);
+	return err;
+}
+
+static long gcs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	void __user *uarg = (void __user *)arg;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+
+	switch (cmd) {
+	case GCS_INFO:
+		return gcs_ioctl_info(uarg);
+	case GCS_STREAM_OPEN:
+		return gcs_ioctl_stream_open(uarg);
+	case GCS_STREAM_ATTACH:
+		return gcs_ioctl_stream_attach(uarg);
+	case GCS_STREAM_FINISH:
+		return gcs_ioctl_stream_finish(uarg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations gcs_device_fops = {
+	.owner = THIS_MODULE,
+	.unlocked_ioctl = gcs_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice gcs_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = GCS_DEVICE_NAME,
+	.fops = &gcs_device_fops,
+	.mode = 0600,
+};
+
+static int __init gcs_init(void)
+{
+	int err;
+
+	err = gcs_netlink_init();
+	if (err)
+		return err;
+	err = gcs_stream_init();
+	if (err)
+		goto err_stream;
+	err = misc_register(&gcs_device);
+	if (err)
+		goto err_device;
+	return 0;
+
+err_device:
+	gcs_stream_exit();
+err_stream:
+	gcs_netlink_exit();
+	return err;
+}
+
+static void __exit gcs_exit(void)
+{
+	misc_deregister(&gcs_device);
+	/* Waits for the last event to be sent. */
+	gcs_stream_exit();
+	gcs_netlink_exit();
+}
+
+module_init(gcs_init);
+module_exit(gcs_exit);
+
+MODULE_DESCRIPTION("Guest Compute Service: container stdio over vsock");
+MODULE_AUTHOR("opengcs");
+MODULE_LICENSE("GPL");
+MODULE_ALIAS_GENL_FAMILY(GCS_GENL_NAME);

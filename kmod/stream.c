@@ -1,0 +1,495 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of a stream: ids, opening, the socket, finishing
+ *
+ * Every change of state is made by the stream's work item, or under the lock and then followed by
+ * the work item. It runs when something has happened: bytes in the ring, the socket's wake-up, an
+ * ioctl, the last close, a deadline.
+ */
+#include <linux/file.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <net/af_vsock.h>
+
+#include "compat.h"
+#include "internal.h"
+#include "trace.h"
+
+/* Jiffies before sending again when memory was short, of which nobody tells us. */
+#define GCS_RETRY	(HZ / 50)
+
+DEFINE_XARRAY(gcs_streams);
+/* Counts arrivals and departures, for consistent dumps. */
+atomic_t gcs_streams_generation;
+
+static struct workqueue_struct *gcs_workqueue;
+static struct kmem_cache *gcs_stream_cache;
+static atomic64_t gcs_last_id;
+
+u64 gcs_stream_new_id(void)
+{
+	return atomic64_inc_return(&gcs_last_id);
+}
+
+static void stream_free(struct kref *ref)
+{
+	struct gcs_stream *s = container_of(ref, struct gcs_stream, ref);
+
+	WARN_ON_ONCE(s->sock);
+	kvfree(s->ring);
+	kmem_cache_free(gcs_stream_cache, s);
+	gcs_fs_unpin();
+}
+
+void gcs_stream_put(struct gcs_stream *s)
+{
+	kref_put(&s->ref, stream_free);
+}
+
+/* The stream's own reference is dropped after it has left the array: what is in it has one. */
+struct gcs_stream *gcs_stream_find(u64 id)
+{
+	struct gcs_stream *s;
+
+	xa_lock(&gcs_streams);
+	s = xa_load(&gcs_streams, id);
+	if (s)
+		kref_get(&s->ref);
+	xa_unlock(&gcs_streams);
+	return s;
+}
+
+/* The first stream with an id of at least *@id, which becomes its id. */
+struct gcs_stream *gcs_stream_next(u64 *id)
+{
+	unsigned long index = *id;
+	struct gcs_stream *s;
+
+	xa_lock(&gcs_streams);
+	s = xa_find(&gcs_streams, &index, ULONG_MAX, XA_PRESENT);
+	if (s)
+		kref_get(&s->ref);
+	xa_unlock(&gcs_streams);
+	*id = index;
+	return s;
+}
+
+/* Called under the lock while the stream has not finished, or from the socket or the timer. */
+void gcs_stream_kick(struct gcs_stream *s)
+{
+	kref_get(&s->ref);
+	if (!queue_work(gcs_workqueue, &s->work))
+		gcs_stream_put(s);
+}
+
+/* Called under the lock. */
+void gcs_stream_set_state(struct gcs_stream *s, enum gcs_stream_state state)
+{
+	trace_gcs_stream_state(s, state);
+	WRITE_ONCE(s->state, state);
+	wake_up_all(&s->wait);
+}
+
+struct file *gcs_stream_get_sock(struct gcs_stream *s)
+{
+	struct file *sock;
+
+	spin_lock(&s->lock);
+	sock = s->sock;
+	if (sock)
+		get_file(sock);
+	spin_unlock(&s->lock);
+	return sock;
+}
+
+static void stream_timer(struct timer_list *timer)
+{
+	gcs_stream_kick(container_of(timer, struct gcs_stream, timer));
+}
+
+/*
+ * The socket woke its sleepers: data, room, or a change of the connection. Called under the lock
+ * of the socket's wait queue, possibly in an interrupt, so it only passes the news on.
+ */
+static int stream_sock_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void *key)
+{
+	struct gcs_stream *s = container_of(entry, struct gcs_stream, sock_wait);
+	__poll_t what = key_to_poll(key);
+
+	if (s->flags & GCS_STREAM_READ) {
+		if (wq_has_sleeper(&s->wait))
+			wake_up_poll(&s->wait, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
+		return 0;
+	}
+
+	/* Data matters only to a stream that waits for the end of file; no key is a change. */
+	if (what && !(what & (EPOLLOUT | EPOLLERR)) && READ_ONCE(s->state) != GCS_STATE_CLOSING)
+		return 0;
+
+	WRITE_ONCE(s->space_seq, s->space_seq + 1);
+	/* Pairs with the barriers of those who set want_space or wait, and then look at space_seq. */
+	smp_mb();
+	if (READ_ONCE(s->want_space) || !what || (what & EPOLLERR) ||
+	    READ_ONCE(s->state) == GCS_STATE_CLOSING)
+		gcs_stream_kick(s);
+	if (READ_ONCE(s->sender) == GCS_SENDER_INLINE)
+		wake_up(&s->wait);
+	return 0;
+}
+
+/* Called under the lock: what nobody will send any more leaves the ring. */
+static void stream_drop_queued(struct gcs_stream *s, bool lost)
+{
+	u32 queued = gcs_stream_queued(s);
+
+	if (lost)
+		s->lost += queued;
+	/* What a writer is sending at this moment stays before it, and is that writer's. */
+	WRITE_ONCE(s->tail, s->tail - queued);
+}
+
+/* The end. Returns the event that says so, to be sent when nothing is left of the stream. */
+static struct sk_buff *stream_finished(struct gcs_stream *s, enum gcs_stream_reason reason)
+	__releases(&s->lock)
+{
+	struct file *sock = s->sock;
+	struct sk_buff *event;
+
+	stream_drop_queued(s, reason != GCS_REASON_DETACHED || !s->discard);
+	s->sock = NULL;
+	if (sock)
+		remove_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
+	gcs_stream_set_state(s, GCS_STATE_FINISHED);
+	trace_gcs_stream_finished(s, reason);
+	spin_unlock(&s->lock);
+
+	/* Nobody runs the work item again: neither these nor, in this state, those who open it. */
+	timer_delete_sync(&s->timer);
+	hrtimer_cancel(&s->gather);
+	if (cancel_work(&s->work))
+		gcs_stream_put(s);
+	if (sock) {
+		if (s->flags & GCS_STREAM_READ)
+			kernel_sock_shutdown(sock_from_file(sock), SHUT_RD);
+		else if (reason != GCS_REASON_EOF)
+			kernel_sock_shutdown(sock_from_file(sock), SHUT_RDWR);
+		fput(sock);
+	}
+	xa_erase(&gcs_streams, s->id);
+	atomic_inc(&gcs_streams_generation);
+	event = gcs_netlink_finished_event(s, reason);
+	gcs_stream_put(s);
+	return event;
+}
+
+static bool stream_at_rest(const struct gcs_stream *s)
+{
+	return s->sender == GCS_SENDER_NONE && s->head == s->tail;
+}
+
+static bool stream_idle(const struct gcs_stream *s, u64 now)
+{
+	return stream_at_rest(s) && now >= s->last + s->idle;
+}
+
+/* Where a written stream goes from here: the reason when it is over, or -1. */
+static int stream_advance_written(struct gcs_stream *s, u64 now)
+	__must_hold(&s->lock)
+{
+	struct socket *sock;
+
+	/* Closed without a socket: one may come, and what is in the ring with it. */
+	if (!s->sock)
+		return s->finish ? GCS_REASON_DETACHED : -1;
+	sock = sock_from_file(s->sock);
+
+	if (s->state == GCS_STATE_OPEN && (s->closed || (s->finish && stream_idle(s, now))))
+		gcs_stream_set_state(s, GCS_STATE_DRAINING);
+
+	if (s->state == GCS_STATE_DRAINING && stream_at_rest(s)) {
+		gcs_stream_set_state(s, GCS_STATE_CLOSING);
+		s->eof = now + msecs_to_jiffies(GCS_PEER_EOF_MS);
+		spin_unlock(&s->lock);
+		kernel_sock_shutdown(sock, SHUT_WR);
+		spin_lock(&s->lock);
+	}
+
+	if (s->state == GCS_STATE_CLOSING) {
+		int err;
+
+		spin_unlock(&s->lock);
+		err = gcs_sock_skip_to_eof(sock);
+		spin_lock(&s->lock);
+		if (!err)
+			return GCS_REASON_EOF;
+		if (now >= s->eof)
+			return GCS_REASON_DEADLINE;
+	} else if (s->state != GCS_STATE_BROKEN && gcs_sock_gone(sock)) {
+		gcs_stream_set_state(s, GCS_STATE_BROKEN);
+	}
+
+	/* A writer that is sending runs the work item again when it comes back. */
+	if (s->state == GCS_STATE_BROKEN && s->sender != GCS_SENDER_INLINE) {
+		stream_drop_queued(s, true);
+		s->sender = GCS_SENDER_NONE;
+		if (s->closed || s->finish)
+			return GCS_REASON_PEER;
+	}
+
+	return s->deadline && now >= s->deadline ? GCS_REASON_DEADLINE : -1;
+}
+
+static int stream_advance_read(struct gcs_stream *s)
+{
+	if (!s->closed && !s->finish)
+		return -1;
+	return s->sock ? GCS_REASON_EOF : GCS_REASON_DETACHED;
+}
+
+/* Called under the lock. A timer that is too early does no harm. */
+static void stream_arm_timer(struct gcs_stream *s, u64 now)
+{
+	u64 next = U64_MAX;
+
+	if (s->deadline)
+		next = s->deadline;
+	if (s->state == GCS_STATE_CLOSING)
+		next = min(next, s->eof);
+	if (s->state == GCS_STATE_OPEN && s->finish)
+		next = min(next, (stream_at_rest(s) ? s->last : now) + s->idle);
+	/* The connection refused for another reason than the peer's: memory was short. */
+	if (s->sender == GCS_SENDER_WORK && !s->want_space)
+		next = min(next, now + GCS_RETRY);
+	if (next != U64_MAX)
+		mod_timer(&s->timer, jiffies + (next > now ? next - now : 1));
+}
+
+static void stream_work(struct work_struct *work)
+{
+	struct gcs_stream *s = container_of(work, struct gcs_stream, work);
+	struct sk_buff *event = NULL;
+	int reason = -1;
+	u64 now;
+
+	if (s->flags & GCS_STREAM_WRITE)
+		gcs_stream_flush(s);
+
+	spin_lock(&s->lock);
+	if (s->state != GCS_STATE_FINISHED) {
+		now = get_jiffies_64();
+		reason = s->flags & GCS_STREAM_READ ? stream_advance_read(s) :
+						      stream_advance_written(s, now);
+		if (reason < 0)
+			stream_arm_timer(s, now);
+	}
+	if (reason < 0)
+		spin_unlock(&s->lock);
+	else
+		event = stream_finished(s, reason);
+	gcs_stream_put(s);
+	/* The module may be on its way out from here; it waits for the workqueue. */
+	if (reason >= 0)
+		gcs_netlink_send_event(event);
+}
+
+static struct file *connected_vsock(int fd)
+{
+	struct socket *sock;
+	int err;
+
+	sock = sockfd_lookup(fd, &err);
+	if (!sock)
+		return ERR_PTR(err);
+	if (sock->ops->family != AF_VSOCK || sock->type != SOCK_STREAM)
+		err = -EPROTOTYPE;
+	else if (sock->state != SS_CONNECTED && sock->state != SS_DISCONNECTING)
+		err = -ENOTCONN;
+	else
+		return sock->file;
+	sockfd_put(sock);
+	return ERR_PTR(err);
+}
+
+/* Called under the lock. Takes over the reference. */
+static void stream_set_sock(struct gcs_stream *s, struct file *sock)
+{
+	s->sock = sock;
+	init_waitqueue_func_entry(&s->sock_wait, stream_sock_wake);
+	add_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
+	if (gcs_stream_queued(s))
+		s->sender = GCS_SENDER_WORK;
+	gcs_stream_set_state(s, GCS_STATE_OPEN);
+	/* What the socket's state was before it could wake us. */
+	gcs_stream_kick(s);
+}
+
+struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
+{
+	u32 way = arg->flags & (GCS_STREAM_READ | GCS_STREAM_WRITE);
+	struct file *sock = NULL;
+	struct gcs_stream *s;
+	struct file *file;
+	int flags;
+	int err;
+
+	if (arg->flags & ~(GCS_STREAM_READ | GCS_STREAM_WRITE | GCS_STREAM_NONBLOCK) ||
+	    (way != GCS_STREAM_READ && way != GCS_STREAM_WRITE) || arg->reserved)
+		return ERR_PTR(-EINVAL);
+
+	if (arg->socket_fd != -1) {
+		sock = connected_vsock(arg->socket_fd);
+		if (IS_ERR(sock))
+			return sock;
+	}
+
+	err = gcs_fs_pin();
+	if (err)
+		goto err_pin;
+	err = xa_reserve(&gcs_streams, id, GFP_KERNEL_ACCOUNT);
+	if (err)
+		goto err_reserve;
+	s = kmem_cache_zalloc(gcs_stream_cache, GFP_KERNEL_ACCOUNT);
+	if (!s) {
+		err = -ENOMEM;
+		goto err_alloc;
+	}
+	kref_init(&s->ref);
+	spin_lock_init(&s->lock);
+	init_waitqueue_head(&s->wait);
+	INIT_WORK(&s->work, stream_work);
+	timer_setup(&s->timer, stream_timer, 0);
+	hrtimer_setup(&s->gather, gcs_stream_gather, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	s->id = id;
+	s->cookie = arg->cookie;
+	s->flags = arg->flags;
+	s->opens = 1;
+
+	flags = way == GCS_STREAM_READ ? O_RDONLY : O_WRONLY;
+	if (arg->flags & GCS_STREAM_NONBLOCK)
+		flags |= O_NONBLOCK;
+	kref_get(&s->ref);
+	file = gcs_fs_new_file(s, flags);
+	if (IS_ERR(file)) {
+		err = PTR_ERR(file);
+		goto err_file;
+	}
+
+	trace_gcs_stream_open(s);
+	spin_lock(&s->lock);
+	if (sock)
+		stream_set_sock(s, sock);
+	spin_unlock(&s->lock);
+	/* Cannot fail: the place was reserved. */
+	xa_store(&gcs_streams, id, s, GFP_KERNEL);
+	atomic_inc(&gcs_streams_generation);
+	return file;
+
+err_file:
+	xa_release(&gcs_streams, id);
+	gcs_stream_put(s);
+	goto err_pin;
+err_alloc:
+	xa_release(&gcs_streams, id);
+err_reserve:
+	gcs_fs_unpin();
+err_pin:
+	if (sock)
+		fput(sock);
+	return ERR_PTR(err);
+}
+
+int gcs_stream_attach(struct gcs_stream *s, int socket_fd)
+{
+	struct file *sock;
+	int err = 0;
+
+	sock = connected_vsock(socket_fd);
+	if (IS_ERR(sock))
+		return PTR_ERR(sock);
+
+	spin_lock(&s->lock);
+	if (s->state == GCS_STATE_FINISHED)
+		err = -ENOENT;
+	else if (s->finish)
+		err = -EPIPE;
+	else if (s->sock)
+		err = -EISCONN;
+	else
+		stream_set_sock(s, sock);
+	spin_unlock(&s->lock);
+
+	if (err)
+		fput(sock);
+	return err;
+}
+
+int gcs_stream_finish(struct gcs_stream *s, u32 flags, u32 idle_ms, u32 deadline_ms)
+{
+	u64 now = get_jiffies_64();
+
+	spin_lock(&s->lock);
+	if (s->state == GCS_STATE_FINISHED) {
+		spin_unlock(&s->lock);
+		return -ENOENT;
+	}
+	s->finish = true;
+	s->discard = flags & GCS_FINISH_DISCARD;
+	/* A jiffy more: the one that has begun does not count. */
+	s->idle = msecs_to_jiffies(idle_ms) + 1;
+	s->deadline = deadline_ms ? now + msecs_to_jiffies(deadline_ms) + 1 : 0;
+	/* The idle time is counted from here, should the last write have been before. */
+	s->last = now;
+	/* From here on writes are refused; what the work item does comes later. */
+	if (s->state == GCS_STATE_DETACHED ||
+	    (s->state == GCS_STATE_OPEN && (!idle_ms || (s->flags & GCS_STREAM_READ))))
+		gcs_stream_set_state(s, GCS_STATE_DRAINING);
+	gcs_stream_kick(s);
+	spin_unlock(&s->lock);
+	return 0;
+}
+
+int gcs_stream_opened(struct gcs_stream *s)
+{
+	int err = 0;
+
+	spin_lock(&s->lock);
+	if (s->closed)
+		err = -ENXIO;
+	else
+		s->opens++;
+	spin_unlock(&s->lock);
+	return err;
+}
+
+void gcs_stream_closed(struct gcs_stream *s)
+{
+	spin_lock(&s->lock);
+	if (!--s->opens) {
+		s->closed = true;
+		if (s->state != GCS_STATE_FINISHED)
+			gcs_stream_kick(s);
+	}
+	spin_unlock(&s->lock);
+}
+
+int __init gcs_stream_init(void)
+{
+	gcs_stream_cache = KMEM_CACHE(gcs_stream, SLAB_ACCOUNT);
+	if (!gcs_stream_cache)
+		return -ENOMEM;
+	gcs_workqueue = alloc_workqueue("gcs_streams", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!gcs_workqueue) {
+		kmem_cache_destroy(gcs_stream_cache);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* There is no stream: each pins the file system, and that the module. */
+void gcs_stream_exit(void)
+{
+	WARN_ON(!xa_empty(&gcs_streams));
+	destroy_workqueue(gcs_workqueue);
+	kmem_cache_destroy(gcs_stream_cache);
+}

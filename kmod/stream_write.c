@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Writing: inline from the writer's memory, or through the ring
+ *
+ * Nobody sleeps on the peer inside the socket: all sends are MSG_DONTWAIT, and the socket's wait
+ * queue tells when to go on. Nobody faults inside it either: a page fault may take for ever (FUSE,
+ * userfaultfd), and the vsock transports have one receiver for all connections that needs each
+ * socket's lock.
+ */
+#include <linux/freezer.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/sched/clock.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uio.h>
+#include <net/af_vsock.h>
+
+#include "internal.h"
+#include "trace.h"
+
+/* Writes of at least this much are sent inline: the copy costs more than the send saves. */
+#define GCS_INLINE_MIN	SZ_16K
+/* A write that comes sooner than this after the last one is one of many. */
+#define GCS_QUICK_NS	(100 * NSEC_PER_USEC)
+/* Small writes gather until there is so much: then the work item sends while the writer goes on; */
+#define GCS_GATHER_MAX	SZ_16K
+/* or nothing has come between two looks, or there were so many. Appending reads no clock. */
+#define GCS_LOOK_NS	(50 * NSEC_PER_USEC)
+#define GCS_LOOKS	10
+/* Sends in one run of the work item; other streams want the worker too. */
+#define GCS_FLUSH_MAX	16
+
+/* No byte will ever be taken again. Read without the socket's lock: a change wakes us. */
+bool gcs_sock_gone(const struct socket *sock)
+{
+	const struct vsock_sock *vsk = vsock_sk(sock->sk);
+
+	return READ_ONCE(sock->sk->sk_state) != TCP_ESTABLISHED ||
+	       READ_ONCE(sock->sk->sk_shutdown) & SEND_SHUTDOWN ||
+	       READ_ONCE(vsk->peer_shutdown) & RCV_SHUTDOWN;
+}
+
+static ssize_t sock_send(struct socket *sock, struct msghdr *msg)
+{
+	ssize_t ret;
+
+	msg->msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	ret = sock_sendmsg(sock, msg);
+	if (ret < 0 && gcs_sock_gone(sock))
+		return -EPIPE;
+	return ret;
+}
+
+/* Called under the lock. The rest of what it means is up to the work item. */
+static void stream_broken(struct gcs_stream *s)
+{
+	if (s->state == GCS_STATE_OPEN || s->state == GCS_STATE_DRAINING)
+		gcs_stream_set_state(s, GCS_STATE_BROKEN);
+}
+
+/* Called under the lock: @n bytes have left the ring. */
+static void ring_sent(struct gcs_stream *s, u32 n)
+{
+	WRITE_ONCE(s->head, s->head + n);
+	if (s->stalled && gcs_stream_room(s) >= GCS_RING_SIZE / 2) {
+		s->stalled = false;
+		wake_up_poll(&s->wait, EPOLLOUT | EPOLLWRNORM);
+	}
+}
+
+/* Called under the lock: what is in the ring may wait for more. */
+static void gather_start(struct gcs_stream *s)
+{
+	WRITE_ONCE(s->looks, 0);
+	if (READ_ONCE(s->gathering))
+		return;
+	WRITE_ONCE(s->gathering, true);
+	hrtimer_start(&s->gather, ns_to_ktime(GCS_LOOK_NS), HRTIMER_MODE_REL_SOFT);
+}
+
+enum hrtimer_restart gcs_stream_gather(struct hrtimer *timer)
+{
+	struct gcs_stream *s = container_of(timer, struct gcs_stream, gather);
+	u32 tail = READ_ONCE(s->tail);
+	u8 looks = READ_ONCE(s->looks);
+
+	if (tail != s->seen && looks < GCS_LOOKS) {
+		s->seen = tail;
+		WRITE_ONCE(s->looks, looks + 1);
+		hrtimer_forward_now(timer, ns_to_ktime(GCS_LOOK_NS));
+		return HRTIMER_RESTART;
+	}
+	WRITE_ONCE(s->last_ns, local_clock());
+	/* First this: whoever still saw it true has its bytes in the ring before the work item looks. */
+	WRITE_ONCE(s->gathering, false);
+	gcs_stream_kick(s);
+	return HRTIMER_NORESTART;
+}
+
+/* Sends what the ring holds. The caller owns the sending. Returns what the socket says. */
+static ssize_t ring_send(struct gcs_stream *s, struct socket *sock, u32 len)
+{
+	u32 start = s->head % GCS_RING_SIZE;
+	u32 first = min_t(u32, len, GCS_RING_SIZE - start);
+	struct kvec vec[2] = {
+		{ .iov_base = s->ring + start, .iov_len = first },
+		{ .iov_base = s->ring, .iov_len = len - first },
+	};
+	struct msghdr msg = {};
+	ssize_t ret;
+
+	iov_iter_kvec(&msg.msg_iter, ITER_SOURCE, vec, 2, len);
+	ret = sock_send(sock, &msg);
+	trace_gcs_stream_flush(s, len, ret);
+
+	spin_lock(&s->lock);
+	if (ret > 0) {
+		/* When a deadline has passed meanwhile, this was already counted as lost. */
+		if (s->state != GCS_STATE_FINISHED) {
+			ring_sent(s, ret);
+			s->out += ret;
+			s->flushes++;
+		}
+	} else if (ret == -EPIPE) {
+		stream_broken(s);
+	}
+	spin_unlock(&s->lock);
+	return ret;
+}
+
+/* Sends the ring as long as the peer takes it. Run by the work item only. */
+void gcs_stream_flush(struct gcs_stream *s)
+{
+	struct socket *sock;
+	ssize_t ret;
+	u32 len;
+	u32 seq;
+	int i;
+
+	for (i = 0; i < GCS_FLUSH_MAX; i++) {
+		spin_lock(&s->lock);
+		if (!s->sock || s->sender == GCS_SENDER_INLINE ||
+		    (s->state != GCS_STATE_OPEN && s->state != GCS_STATE_DRAINING)) {
+			spin_unlock(&s->lock);
+			return;
+		}
+		len = s->tail - s->head;
+		if (!len || (i > 0 && len < GCS_GATHER_MAX && s->state == GCS_STATE_OPEN && !s->closed)) {
+			WRITE_ONCE(s->sender, GCS_SENDER_NONE);
+			if (len)
+				gather_start(s);
+			spin_unlock(&s->lock);
+			return;
+		}
+		WRITE_ONCE(s->sender, GCS_SENDER_WORK);
+		sock = sock_from_file(s->sock);
+		WRITE_ONCE(s->want_space, false);
+		seq = READ_ONCE(s->space_seq);
+		spin_unlock(&s->lock);
+
+		ret = ring_send(s, sock, len);
+		/* A large packet wants memory in one piece, which there may be no more. */
+		if (ret == -ENOMEM && len > PAGE_SIZE) {
+			len = PAGE_SIZE;
+			ret = ring_send(s, sock, len);
+		}
+		if (ret == len)
+			continue;
+		if (ret < 0 && ret != -EAGAIN)
+			return;
+		/* The peer is slow. Its room may have come since the send found none. */
+		WRITE_ONCE(s->want_space, true);
+		/* Pairs with the barrier in stream_sock_wake(). */
+		smp_mb();
+		if (READ_ONCE(s->space_seq) == seq)
+			return;
+	}
+	gcs_stream_kick(s);
+}
+
+/* Called under the lock by whoever sent inline: @n bytes of its place are not needed any more. */
+static void inline_done(struct gcs_stream *s, u32 n)
+{
+	WRITE_ONCE(s->reserved, 0);
+	ring_sent(s, n);
+	WRITE_ONCE(s->last_ns, local_clock());
+	s->last = get_jiffies_64();
+	WRITE_ONCE(s->sender, s->head != s->tail ? GCS_SENDER_WORK : GCS_SENDER_NONE);
+	if ((s->sender == GCS_SENDER_WORK || s->state != GCS_STATE_OPEN) &&
+	    s->state != GCS_STATE_FINISHED)
+		gcs_stream_kick(s);
+}
+
+static u8 *ring_alloc(struct gcs_stream *s)
+{
+	u8 *ring = kvmalloc(GCS_RING_SIZE, GFP_KERNEL_ACCOUNT);
+
+	if (!ring)
+		return NULL;
+	spin_lock(&s->lock);
+	if (!s->ring)
+		swap(s->ring, ring);
+	spin_unlock(&s->lock);
+	kvfree(ring);
+	return s->ring;
+}
+
+/* Copies into the ring at the position @at, which has the room. Returns what could be copied. */
+static size_t ring_copy(struct gcs_stream *s, u32 at, struct iov_iter *from, size_t n)
+{
+	u32 start = at % GCS_RING_SIZE;
+	size_t first = min_t(size_t, n, GCS_RING_SIZE - start);
+	size_t done;
+
+	done = copy_from_iter(s->ring + start, first, from);
+	if (done == first && n > first)
+		done += copy_from_iter(s->ring, n - first, from);
+	return done;
+}
+
+/* Sends up to @n bytes without a copy of ours. The caller owns the sending. */
+static ssize_t send_inline(struct gcs_stream *s, struct socket *sock, struct iov_iter *from,
+			   size_t n)
+{
+	struct msghdr msg = { .msg_iter = *from };
+	ssize_t ret;
+
+	iov_iter_truncate(&msg.msg_iter, n);
+	pagefault_disable();
+	ret = sock_send(sock, &msg);
+	pagefault_enable();
+	trace_gcs_stream_inline(s, n, ret);
+	if (ret > 0)
+		iov_iter_advance(from, ret);
+	return ret;
+}
+
+/*
+ * An atomic write, sent inline. Its place in the ring is reserved, so what the peer does not take
+ * at once goes there, before everything written since, and the write has succeeded.
+ */
+static ssize_t write_small_inline(struct gcs_stream *s, struct file *file, struct iov_iter *from,
+				  size_t n)
+{
+	ssize_t sent, ret;
+	size_t rest = 0;
+	bool discard;
+
+	ret = send_inline(s, sock_from_file(file), from, n);
+	sent = max_t(ssize_t, ret, 0);
+	if (sent < n && ret != -EPIPE) {
+		ret = n;
+		/* The place is ours as long as we own the sending: it may fault. */
+		if (!READ_ONCE(s->ring) && !ring_alloc(s))
+			ret = -ENOMEM;
+		else
+			rest = ring_copy(s, s->head + sent, from, n - sent);
+		if (ret == n && rest != n - sent) {
+			iov_iter_revert(from, rest);
+			rest = 0;
+			ret = -EFAULT;
+		}
+	}
+
+	spin_lock(&s->lock);
+	discard = s->discard;
+	if (sent < n && (ret == -EPIPE || s->state == GCS_STATE_BROKEN ||
+			 s->state == GCS_STATE_FINISHED)) {
+		stream_broken(s);
+		rest = 0;
+		ret = -EPIPE;
+	}
+	s->in += sent + rest;
+	s->out += sent;
+	s->inlines += sent > 0;
+	inline_done(s, n - rest);
+	spin_unlock(&s->lock);
+
+	if (ret == -EPIPE && discard) {
+		iov_iter_advance(from, iov_iter_count(from));
+		return n;
+	}
+	/* What the peer has cannot be taken back. */
+	return ret < 0 && sent ? sent : ret;
+}
+
+/*
+ * A large write, sent inline: what the peer takes, and then what it takes after that, unless
+ * others have written meanwhile. Returns 0 when the rest had better go through the ring.
+ */
+static ssize_t write_large_inline(struct gcs_stream *s, struct file *file, struct iov_iter *from,
+				  size_t n, bool nonblock)
+{
+	size_t done = 0;
+	u32 sends = 0;
+	bool discard;
+	ssize_t ret;
+	u32 seq;
+
+	for (;;) {
+		seq = READ_ONCE(s->space_seq);
+		ret = send_inline(s, sock_from_file(file), from, n - done);
+		if (ret > 0) {
+			done += ret;
+			sends++;
+		}
+		if (done == n || (ret < 0 && ret != -EAGAIN) || nonblock || gcs_stream_queued(s))
+			break;
+		/* Only -EAGAIN says that there is no room: hv_sock stops at a page that is not there. */
+		if (ret > 0)
+			continue;
+		trace_gcs_stream_stall(s);
+		/* Pairs with the barrier in stream_sock_wake(). */
+		ret = wait_event_freezable(s->wait, READ_ONCE(s->space_seq) != seq ||
+						    !gcs_stream_live(s));
+		if (ret || !gcs_stream_live(s))
+			break;
+	}
+
+	spin_lock(&s->lock);
+	if (ret == -EPIPE)
+		stream_broken(s);
+	discard = s->discard;
+	s->in += done;
+	s->out += done;
+	s->inlines += sends;
+	inline_done(s, 0);
+	spin_unlock(&s->lock);
+
+	if (done)
+		return done;
+	/* With 0 the next step finds the stream ended, and swallows. */
+	return (ret == -EPIPE && !discard) || ret == -ERESTARTSYS ? ret : 0;
+}
+
+/*
+ * A writer sends what has gathered, because its own bytes have no place or no business there. What the peer does not take is the
+ * work item's, and so is an error. Called with the lock, which is released.
+ */
+static void write_ring(struct gcs_stream *s)
+	__releases(&s->lock)
+{
+	struct file *file = get_file(s->sock);
+	u32 len = s->tail - s->head;
+	ssize_t ret;
+
+	WRITE_ONCE(s->sender, GCS_SENDER_INLINE);
+	spin_unlock(&s->lock);
+
+	ret = ring_send(s, sock_from_file(file), len);
+
+	spin_lock(&s->lock);
+	WRITE_ONCE(s->last_ns, local_clock());
+	if (ret == len && s->state == GCS_STATE_OPEN && s->tail - s->head < GCS_GATHER_MAX) {
+		WRITE_ONCE(s->sender, GCS_SENDER_NONE);
+		if (s->head != s->tail)
+			gather_start(s);
+	} else {
+		inline_done(s, 0);
+	}
+	spin_unlock(&s->lock);
+	fput(file);
+}
+
+/* What a write is and what became of it so far. */
+struct gcs_write {
+	bool small;		/* up to PIPE_BUF: all or nothing, and in one piece */
+	bool large;		/* worth sending inline whenever that is possible */
+	bool nonblock;
+	bool ring;		/* sending inline was tried and is of no use now */
+};
+
+/* Whether to go on. If not, it is asked for a wake-up each time: others may have been faster. */
+static bool has_room(struct gcs_stream *s, size_t n)
+{
+	bool go;
+
+	spin_lock(&s->lock);
+	go = gcs_stream_room(s) >= n || !gcs_stream_live(s);
+	if (!go)
+		s->stalled = true;
+	spin_unlock(&s->lock);
+	return go;
+}
+
+/* Waits until a write of @n bytes has its room, or the stream takes no more. */
+static int wait_for_room(struct gcs_stream *s, const struct gcs_write *w, size_t n)
+{
+	trace_gcs_stream_stall(s);
+	if (w->nonblock)
+		return -EAGAIN;
+	return wait_event_freezable(s->wait, has_room(s, w->small ? n : 1));
+}
+
+/* One step of a write. Returns the bytes taken, 0 to go round again, or an error. */
+static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_iter *from)
+{
+	size_t n = min_t(size_t, iov_iter_count(from), GCS_RING_SIZE);
+	struct file *file;
+	size_t left, room;
+
+	/* A small write's memory was touched just now, or else the copy tells. */
+	if (!w->small) {
+		left = fault_in_iov_iter_readable(from, n);
+		if (left == n)
+			return -EFAULT;
+		n -= left;
+	}
+
+	spin_lock(&s->lock);
+	if (!gcs_stream_live(s)) {
+		bool discard = s->discard;
+
+		spin_unlock(&s->lock);
+		if (!discard)
+			return -EPIPE;
+		iov_iter_advance(from, n);
+		return n;
+	}
+
+	room = gcs_stream_room(s);
+	/* The work item has not come to it yet: better than to wait for it. */
+	if (s->sock && s->sender == GCS_SENDER_NONE && s->head != s->tail &&
+	    ((w->large && !w->ring) || room < (w->small ? n : 1))) {
+		write_ring(s);
+		return signal_pending(current) ? -ERESTARTSYS : 0;
+	}
+	if (s->sock && s->sender == GCS_SENDER_NONE && s->head == s->tail && !w->ring &&
+	    (w->large || (!READ_ONCE(s->gathering) && local_clock() - s->last_ns > GCS_QUICK_NS))) {
+		ssize_t ret;
+
+		WRITE_ONCE(s->sender, GCS_SENDER_INLINE);
+		if (w->small) {
+			WRITE_ONCE(s->reserved, n);
+			WRITE_ONCE(s->tail, s->tail + n);
+		}
+		file = get_file(s->sock);
+		spin_unlock(&s->lock);
+
+		if (w->small) {
+			ret = write_small_inline(s, file, from, n);
+		} else {
+			ret = write_large_inline(s, file, from, n, w->nonblock);
+			w->ring = ret < (ssize_t)n;
+		}
+		fput(file);
+		return ret;
+	}
+
+	if (room < (w->small ? n : 1)) {
+		s->stalled = true;
+		s->stalls++;
+		spin_unlock(&s->lock);
+		return wait_for_room(s, w, n);
+	}
+	if (!s->ring) {
+		spin_unlock(&s->lock);
+		return ring_alloc(s) ? 0 : -ENOMEM;
+	}
+
+	n = min3(n, room, (size_t)PIPE_BUF);
+	pagefault_disable();
+	left = n - ring_copy(s, s->tail, from, n);
+	pagefault_enable();
+	if (left && w->small) {
+		iov_iter_revert(from, n - left);
+		left = n;
+	}
+	n -= left;
+	WRITE_ONCE(s->tail, s->tail + n);
+	s->in += n;
+	s->last = get_jiffies_64();
+	if (!n || !s->sock || s->sender != GCS_SENDER_NONE) {
+		spin_unlock(&s->lock);
+	} else {
+		if (s->tail - s->head == n)
+			gather_start(s);
+		else if (s->tail - s->head >= GCS_GATHER_MAX && s->tail - s->head - n < GCS_GATHER_MAX)
+			gcs_stream_kick(s);
+		spin_unlock(&s->lock);
+	}
+
+	if (n)
+		return n;
+	/* Nothing was taken: the memory is not there, or was not. */
+	if (fault_in_iov_iter_readable(from, min_t(size_t, iov_iter_count(from), PIPE_BUF)) && w->small)
+		return -EFAULT;
+	return signal_pending(current) ? -ERESTARTSYS : 0;
+}
+
+ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct file *file = iocb->ki_filp;
+	struct gcs_stream *s = file->private_data;
+	struct gcs_write w = {
+		.small = iov_iter_count(from) <= PIPE_BUF,
+		.large = iov_iter_count(from) >= GCS_INLINE_MIN,
+		.nonblock = file->f_flags & O_NONBLOCK || iocb->ki_flags & IOCB_NOWAIT,
+	};
+	ssize_t done = 0;
+	ssize_t ret = 0;
+
+	if (!(s->flags & GCS_STREAM_WRITE))
+		return -EBADF;
+
+	while (iov_iter_count(from)) {
+		ret = write_step(s, &w, from);
+		if (ret < 0)
+			break;
+		done += ret;
+	}
+	if (ret == -EPIPE)
+		send_sig(SIGPIPE, current, 0);
+	return done ? done : ret;
+}
+
+__poll_t gcs_stream_write_poll(struct gcs_stream *s)
+{
+	__poll_t mask = 0;
+
+	spin_lock(&s->lock);
+	if (!gcs_stream_live(s))
+		mask = EPOLLOUT | EPOLLWRNORM | (s->discard ? 0 : EPOLLERR);
+	else if (gcs_stream_room(s) >= PIPE_BUF)
+		mask = EPOLLOUT | EPOLLWRNORM;
+	else
+		s->stalled = true;
+	spin_unlock(&s->lock);
+	return mask;
+}

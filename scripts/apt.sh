@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+# Sourced by scripts that use apt: messages, and where the system gets Debian from.
+
+me=${0##*/}
+say() { printf '  %-7s %s\n' "$1" "$2"; }
+die() { printf '%s: %s\n' "$me" "$*" >&2; exit 1; }
+
+# codename: the Debian release of this machine, such as bookworm
+codename()
+{
+	. /etc/os-release
+	[ "${ID:-}" = debian ] && [ -n "${VERSION_CODENAME:-}" ] ||
+		die "this machine runs ${PRETTY_NAME:-an unknown system}; packages are taken from Debian's apt"
+	printf '%s\n' "$VERSION_CODENAME"
+}
+
+# debian_source SUITE: the entry of the system's apt configuration that names the Debian mirror, with SUITE instead of
+# its own suites and component main: mirror, options and keyring stay as the administrator set them.
+debian_source()
+{
+	local entry file nr release
+
+	release=$(codename)
+	entry=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(SOURCESENTRY)' 'Created-By: Packages' |
+		awk -v r="$release" '$1 == r && $2 == "main" { print $3; exit }')
+	[ -n "$entry" ] || die "the system's apt configuration has no source for Debian $release, component main"
+	file=${entry%:*} nr=${entry##*:}
+	case $file in
+	*.sources) # deb822: the number counts stanzas
+		awk -v RS= -v nr="$nr" 'NR == nr' "$file" | awk -v suite="$1" '
+			/^#/ { next }
+			/^[^ \t]/ { key = tolower($1); skip = 0 }
+			key == "types:" { if (/^[^ \t]/) print "Types: deb"; skip = 1 }
+			key == "suites:" { if (/^[^ \t]/) print "Suites: " suite; skip = 1 }
+			key == "components:" { if (/^[^ \t]/) print "Components: main"; skip = 1 }
+			!skip' ;;
+	*) # one line: deb [options] URI suite component...
+		sed -n "${nr}p" "$file" | sed -E "s/^(deb +(\[[^]]*\] +)?[^ ]+) .*/\1 $1 main/" ;;
+	esac
+}

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+#
+# What is fetched, and the UVM's boot files. Included by the Makefile.
+
+$(B)/kernel/%/headers $(B)/kernel/%/vmlinuz:
+	$(Q)scripts/kernel $*
+.PRECIOUS: $(B)/kernel/%/headers $(B)/kernel/%/vmlinuz
+
+$(B)/kselftest/kselftest_harness.h $(B)/kselftest/checkpatch.pl:
+	$(Q)scripts/kselftest
+
+# The kernel of the last image: another KERNEL makes another image.
+$(B)/uvm/.kernel: FORCE
+	@mkdir -p $(@D); echo '$(KERNEL)' | cmp -s - $@ || echo '$(KERNEL)' > $@
+
+UVM := $(B)/uvm/vmlinuz $(B)/uvm/initrd.img
+image: $(UVM)
+$(UVM) &: $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/kmod/$(KERNEL)/gcs.ko $(B)/uvm/.kernel \
+		scripts/image scripts/pack.sh
+	$(call quiet,IMAGE,$(B)/uvm)scripts/image $(KERNEL) $(B)/uvm
+
+demo: image $(B)/bin/uvmctl
+	$(Q)scripts/demo

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/* Containers for conformance tests: a layer with busybox, specifications, the requests of a container's life. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "oci.h"
+
+static void shell(const struct host *h, const char *command)
+{
+	if (system(command) != 0)
+		host_fail(h, "%s", command);
+}
+
+void oci_make_layer(const struct host *h)
+{
+	if (access(LAYER "/bin/busybox", X_OK) == 0)
+		return;
+	shell(h, "mkdir -p " LAYER "/bin " LAYER "/proc " LAYER "/dev " LAYER "/sys " LAYER "/tmp " LAYER "/etc && "
+		 "cp /bin/busybox " LAYER "/bin/busybox && "
+		 "for a in sh cat echo true false sleep yes head ls id env readlink wc kill dd printf; do "
+		 "ln -sf busybox " LAYER "/bin/$a; done && "
+		 "echo root:x:0:0:root:/:/bin/sh > " LAYER "/etc/passwd");
+}
+
+char *oci_spec(const char *cid, const char *args)
+{
+	char *spec;
+
+	if (asprintf(&spec,
+		     "{\"ociVersion\":\"1.0.2\",\"process\":{\"user\":{\"uid\":0,\"gid\":0},\"args\":%s,"
+		     "\"env\":[\"PATH=/bin\",\"HERE=container\"],\"cwd\":\"/\",\"capabilities\":{\"bounding\":[\"CAP_KILL\"],"
+		     "\"effective\":[\"CAP_KILL\"],\"permitted\":[\"CAP_KILL\"]},\"noNewPrivileges\":true},"
+		     "\"root\":{\"path\":\"/run/gcs/c/%s/rootfs\"},\"hostname\":\"box\",\"mounts\":["
+		     "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\",\"options\":[\"nosuid\",\"noexec\",\"nodev\"]},"
+		     "{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"nosuid\",\"mode=755\"]},"
+		     "{\"destination\":\"/tmp\",\"type\":\"tmpfs\",\"source\":\"tmpfs\"}],"
+		     "\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},"
+		     "{\"type\":\"network\"}],\"resources\":{\"devices\":[{\"allow\":true,\"access\":\"rwm\"}]}}}",
+		     args, cid) < 0)
+		abort();
+	return spec;
+}
+
+static int64_t layers(struct host *h, const char *cid, const char *request)
+{
+	return host_call(h, MSG_MODIFY_SETTINGS, Z,
+			 ",\"Request\":{\"RequestType\":\"%s\",\"ResourceType\":\"CombinedLayers\",\"Settings\":{"
+			 "\"ContainerID\":\"%s\",\"ContainerRootPath\":\"/run/gcs/c/%s/rootfs\",\"Layers\":[{\"Path\":\"" LAYER
+			 "\"}],\"ScratchPath\":\"/run/test/scratch/%s\"}}",
+			 request, cid, cid, cid);
+}
+
+int64_t oci_combine(struct host *h, const char *cid)
+{
+	char path[300];
+
+	oci_make_layer(h);
+	snprintf(path, sizeof(path), "mkdir -p /run/test/scratch/%s", cid);
+	shell(h, path);
+	return layers(h, cid, "Add");
+}
+
+int64_t oci_uncombine(struct host *h, const char *cid)
+{
+	return layers(h, cid, "Remove");
+}
+
+int64_t oci_create_spec(struct host *h, const char *cid, const char *spec)
+{
+	char *document, *string;
+	int64_t result;
+
+	if (asprintf(&document,
+		     "{\"SchemaVersion\":{\"Major\":2,\"Minor\":1},\"OciBundlePath\":\"/run/gcs/c/%s\",\"OciSpecification\":%s,"
+		     "\"ScratchDirPath\":\"/run/test/scratch/%s\"}",
+		     cid, spec, cid) < 0)
+		host_fail(h, "no memory");
+	string = quoted(document);
+	free(document);
+	result = host_call(h, MSG_CREATE, cid, ",\"ContainerConfig\":%s", string);
+	free(string);
+	if (result == 0)
+		host_register(h, cid);
+	return result;
+}
+
+int64_t oci_create(struct host *h, const char *cid, const char *args)
+{
+	char *spec = oci_spec(cid, args);
+	int64_t result = oci_combine(h, cid);
+
+	if (result == 0)
+		result = oci_create_spec(h, cid, spec);
+	free(spec);
+	return result;
+}
+
+static int64_t execute(struct host *h, const char *cid, const char *process, struct host_stream *in,
+		       struct host_stream *out, struct host_stream *err)
+{
+	struct host_stream *streams[] = { in, out, err };
+	char *parameters, *string;
+	int64_t result;
+
+	for (int i = 0; i < 3; i++)
+		if (streams[i])
+			host_stream_listen(h, streams[i]);
+	if (asprintf(&parameters, "{\"CreateStdInPipe\":%s,\"CreateStdOutPipe\":%s,\"CreateStdErrPipe\":%s%s%s}",
+		     in ? "true" : "false", out ? "true" : "false", err ? "true" : "false", *process ? ",\"OciProcess\":" : "",
+		     process) < 0)
+		host_fail(h, "no memory");
+	string = quoted(parameters);
+	free(parameters);
+	result = host_call(h, MSG_EXECUTE_PROCESS, cid,
+			   ",\"Settings\":{\"ProcessParameters\":%s,\"VsockStdioRelaySettings\":{\"StdIn\":%u,\"StdOut\":%u,"
+			   "\"StdErr\":%u}}",
+			   string, in ? in->port : 0, out ? out->port : 0, err ? err->port : 0);
+	free(string);
+	for (int i = 0; i < 3 && result == 0; i++)
+		if (streams[i])
+			host_stream_accept(streams[i]);
+	return result ? result : answer_number(host_last(h), "ProcessId");
+}
+
+int64_t oci_start(struct host *h, const char *cid, struct host_stream *in, struct host_stream *out,
+		  struct host_stream *err)
+{
+	int64_t result = host_call(h, MSG_START, cid, "%s", "");
+
+	return result ? result : execute(h, cid, "", in, out, err);
+}
+
+int64_t oci_exec(struct host *h, const char *cid, const char *args, struct host_stream *in, struct host_stream *out,
+		 struct host_stream *err)
+{
+	char *process;
+	int64_t pid;
+
+	if (asprintf(&process, "{\"user\":{\"uid\":0,\"gid\":0},\"args\":%s,\"env\":[\"PATH=/bin\"],\"cwd\":\"/\"}", args) < 0)
+		host_fail(h, "no memory");
+	pid = execute(h, cid, process, in, out, err);
+	free(process);
+	return pid;
+}
+
+int64_t oci_delete(struct host *h, const char *cid)
+{
+	if (oci_uncombine(h, cid) != 0)
+		host_fail(h, "remove the layers: %s", answer_text(host_last(h), "ErrorMessage"));
+	return host_call(h, MSG_DELETE_CONTAINER_STATE, cid, "%s", "");
+}

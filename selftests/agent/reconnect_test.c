@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+/* Conformance: broken frames, lost connections, what may follow them (bridge.md 2, 3 and 12.2). */
+#include <endian.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "oci.h"
+#include "kselftest_harness.h"
+
+#define E_TIMEOUT (-1070137079)
+
+FIXTURE(reconnect)
+{
+	struct host h;
+};
+
+FIXTURE_SETUP(reconnect)
+{
+	if (!host_has_vsock())
+		SKIP(return, "needs vsock");
+	host_start(&self->h, true, NULL);
+}
+
+FIXTURE_TEARDOWN(reconnect)
+{
+	host_stop(&self->h);
+}
+
+static void again(struct host *h)
+{
+	host_accept_bridge(h, WAIT_MS);
+	host_negotiate(h);
+	/* After a migration the ids jump. */
+	h->next_id += 1000;
+}
+
+static bool silent(struct host *h, int ms)
+{
+	struct pollfd p = { .fd = h->fd, .events = POLLIN };
+
+	return poll(&p, 1, ms) == 0;
+}
+
+/* Wait for the end of a process that is not ours. */
+static bool gone(pid_t pid)
+{
+	int fd = syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	bool ended = fd < 0 || poll(&p, 1, WAIT_MS) == 1;
+
+	close(fd);
+	return ended;
+}
+
+TEST_F_TIMEOUT(reconnect, a_header_with_a_bad_size_ends_the_connection, 180)
+{
+	static const uint32_t sizes[] = { 0, 15, FRAME_MAX_TO_GUEST + 1, UINT32_MAX };
+	struct host *h = &self->h;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct frame_header header = { htole32(MSG_START), htole32(sizes[i]), 0 };
+
+		host_send_raw(h, &header, sizeof(header));
+		ASSERT_TRUE(host_sees_close(h, WAIT_MS));
+		again(h);
+		EXPECT_EQ(0, host_call(h, MSG_START, "x", "%s", ""));
+	}
+}
+
+TEST_F_TIMEOUT(reconnect, a_connection_may_end_anywhere_in_a_frame, 180)
+{
+	static const char frame[] = "\x01\x02\x10\x10\x18\0\0\0\x07\0\0\0\0\0\0\0{\"a\":1}\n";
+	struct host *h = &self->h;
+
+	for (size_t n = 0; n < sizeof(frame) - 1; n++) {
+		host_send_raw(h, frame, n);
+		host_drop(h);
+		again(h);
+	}
+	EXPECT_EQ(0, host_call(h, MSG_START, "x", "%s", ""));
+}
+
+TEST_F_TIMEOUT(reconnect, frames_may_come_byte_by_byte_and_many_at_once, 180)
+{
+	static const char frame[] = "\x01\x02\x10\x10\x18\0\0\0\x07\0\0\0\0\0\0\0{\"a\":1}\n";
+	struct host *h = &self->h;
+	char many[50 * (sizeof(frame) - 1)];
+
+	host_expect(h, 7, MSG_START);
+	for (size_t i = 0; i < sizeof(frame) - 1; i++)
+		host_send_raw(h, frame + i, 1);
+	EXPECT_EQ(0, answer_result(host_answer(h, 7)));
+	for (int i = 0; i < 50; i++) {
+		memcpy(many + i * (sizeof(frame) - 1), frame, sizeof(frame) - 1);
+		many[i * (sizeof(frame) - 1) + 8] = 100 + i;
+		host_expect(h, 100 + i, MSG_START);
+	}
+	host_send_raw(h, many, sizeof(many));
+	for (int i = 0; i < 50; i++)
+		EXPECT_EQ(0, answer_result(host_answer(h, 100 + i)));
+}
+
+TEST_F_TIMEOUT(reconnect, a_host_that_hangs_up_at_once_is_not_hammered, 180)
+{
+	struct host *h = &self->h;
+	struct timespec a, b;
+
+	host_drop(h);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (int i = 0; i < 10; i++) {
+		host_accept_bridge(h, WAIT_MS);
+		host_drop(h);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	EXPECT_LE(800, (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000);
+	again(h);
+	EXPECT_EQ(0, host_call(h, MSG_START, "x", "%s", ""));
+}
+
+TEST_F_TIMEOUT(reconnect, a_new_connection_is_not_negotiated, 180)
+{
+	struct host *h = &self->h;
+
+	host_drop(h);
+	host_accept_bridge(h, WAIT_MS);
+	EXPECT_EQ(-2147467263, host_call(h, MSG_START, "x", "%s", ""));
+	host_negotiate(h);
+	EXPECT_EQ(0, host_call(h, MSG_START, "x", "%s", ""));
+}
+
+TEST_F_TIMEOUT(reconnect, a_pending_wait_is_answered_with_its_old_id, 180)
+{
+	struct host *h = &self->h;
+	int64_t pid;
+	uint64_t wait;
+
+	ASSERT_EQ(0, oci_create(h, "r1", "[\"sleep\",\"1000\"]"));
+	pid = oci_start(h, "r1", NULL, NULL, NULL);
+	ASSERT_LT(0, pid);
+	wait = host_ask(h, MSG_WAIT_FOR_PROCESS, "r1", ",\"ProcessId\":%d,\"TimeoutInMs\":4294967295", (int)pid);
+	host_drop(h);
+	again(h);
+	EXPECT_EQ(E_TIMEOUT, host_call(h, MSG_WAIT_FOR_PROCESS, "r1", ",\"ProcessId\":%d,\"TimeoutInMs\":50", (int)pid));
+	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, "r1", ",\"ProcessId\":%d", (int)pid));
+	EXPECT_EQ(137, answer_number(host_answer(h, wait), "ExitCode"));
+	EXPECT_STREQ("ForcedExit", host_notified(h, "r1", NULL));
+	EXPECT_EQ(0, oci_delete(h, "r1"));
+}
+
+TEST_F_TIMEOUT(reconnect, what_happened_meanwhile_is_held_until_the_host_names_the_container, 180)
+{
+	struct host *h = &self->h;
+	struct host_stream in;
+	unsigned int notified;
+	uint64_t wait;
+	int64_t pid;
+
+	ASSERT_EQ(0, oci_create(h, "r2", "[\"sh\",\"-c\",\"cat; exit 5\"]"));
+	pid = oci_start(h, "r2", &in, NULL, NULL);
+	ASSERT_LT(0, pid);
+	wait = host_ask(h, MSG_WAIT_FOR_PROCESS, "r2", ",\"ProcessId\":%d,\"TimeoutInMs\":4294967295", (int)pid);
+	EXPECT_EQ(0, host_call(h, MSG_START, "r2", "%s", "")); /* the wait has been read */
+	/* Nobody listens: the agent redials while the container ends. */
+	close(h->listener);
+	host_drop(h);
+	host_stream_close(&in);
+	ASSERT_TRUE(gone(pid));
+	host_listen_bridge(h);
+	host_accept_bridge(h, WAIT_MS);
+	EXPECT_TRUE(silent(h, 500)); /* before the negotiation */
+	host_negotiate(h);
+	h->next_id += 1000;
+	EXPECT_TRUE(silent(h, 500)); /* before the container is named */
+	EXPECT_EQ(0, host_call(h, MSG_WAIT_FOR_PROCESS, "r2", ",\"ProcessId\":%d,\"TimeoutInMs\":50", (int)pid));
+	EXPECT_EQ(5, answer_number(host_last(h), "ExitCode"));
+	EXPECT_EQ(5, answer_number(host_answer(h, wait), "ExitCode"));
+	EXPECT_STREQ("UnexpectedExit", host_notified(h, "r2", &notified));
+	EXPECT_EQ(0, oci_delete(h, "r2"));
+}
+
+TEST_F_TIMEOUT(reconnect, without_a_name_the_fallback_delivers, 180)
+{
+	struct host *h = &self->h;
+	int64_t pid = host_external(h, "[\"sh\",\"-c\",\"exit 8\"]", NULL, NULL, NULL);
+	struct timespec a, b;
+	struct host_stream in;
+	uint64_t wait;
+
+	EXPECT_EQ(8, host_wait(h, Z, pid));
+	pid = host_external(h, "[\"sh\",\"-c\",\"cat; exit 8\"]", &in, NULL, NULL);
+	ASSERT_LT(0, pid);
+	wait = host_ask(h, MSG_WAIT_FOR_PROCESS, Z, ",\"ProcessId\":%d,\"TimeoutInMs\":4294967295", (int)pid);
+	EXPECT_EQ(0, host_call(h, MSG_START, Z, "%s", ""));
+	host_drop(h);
+	again(h);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	host_stream_close(&in);
+	EXPECT_EQ(8, answer_number(host_answer(h, wait), "ExitCode"));
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	EXPECT_LE(8, b.tv_sec - a.tv_sec);
+	EXPECT_GE(20, b.tv_sec - a.tv_sec);
+}
+
+TEST_F_TIMEOUT(reconnect, a_response_to_a_lost_connection_is_dropped, 180)
+{
+	struct host *h = &self->h;
+	struct host_stream in;
+	uint64_t probe;
+	int64_t pid = host_external(h, "[\"cat\"]", &in, NULL, NULL);
+
+	ASSERT_LT(0, pid);
+	/* A wait with a limit is nothing that a new host adopts. */
+	probe = host_ask(h, MSG_WAIT_FOR_PROCESS, Z, ",\"ProcessId\":%d,\"TimeoutInMs\":1000", (int)pid);
+	EXPECT_EQ(0, host_call(h, MSG_START, Z, "%s", ""));
+	host_forget(h, probe);
+	host_drop(h);
+	again(h);
+	EXPECT_EQ(0, host_call(h, MSG_START, Z, "%s", ""));
+	host_watch(h, 2000); /* an answer to the probe would fail the test */
+	host_stream_close(&in);
+	EXPECT_EQ(0, host_wait(h, Z, pid));
+}
+
+TEST_HARNESS_MAIN

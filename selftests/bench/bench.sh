@@ -1,0 +1,110 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# bench.sh: what `make bench` measures. A table on stdout, the same as JSON in build/bench.json. Medians of ROUNDS (5).
+#
+#   streams   writes of four sizes to a reader on this machine: raw vsock, stream of gcs.ko, user-space engine; one VM, one run
+#   agent     CPU time while a container writes 256 MiB, RSS when idle, size of the stripped binary
+#   boot      QEMU's start to NegotiateProtocol answered, by phase
+#
+# These machines are noisy: compare the ratios within one run.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. scripts/apt.sh
+
+kernel=${KERNEL:-6.1}
+rounds=${ROUNDS:-5}
+uvmctl=build/bin/uvmctl
+rootfs=build/demo/busybox
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/bench.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+
+median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+
+# figure KEY FILE...: the median of a number in uvmctl's --timing files
+figure()
+{
+	local key=$1
+
+	shift
+	sed -n "s/^ *\"$key\": *\([0-9.]*\),\{0,1\}\$/\1/p" "$@" | median | grep . || die "uvmctl measured no $key"
+}
+
+[ -e $rootfs ] || scripts/rootfs $rootfs
+
+echo "Streams, MB/s (reader on this machine)"
+selftests/bench/stream_bench.sh build/test/bench.img "$kernel" "BENCH_ROUNDS=$rounds" > "$tmp/streams"
+# KTAP indents what a test program says.
+sed -n 's/^    # \([^j]\)/\1/p' "$tmp/streams"
+streams=$(sed -n 's/^ *# json //p' "$tmp/streams" | paste -sd,)
+
+for i in $(seq "$rounds"); do
+	$uvmctl run --timing "$tmp/boot.$i" $rootfs true
+	# What a container costs the agent that writes nothing: to be taken off.
+	$uvmctl run --timing "$tmp/none.$i" $rootfs dd if=/dev/zero bs=64k count=0 2> /dev/null
+	$uvmctl run --timing "$tmp/out.$i" $rootfs dd if=/dev/zero bs=64k count=4096 2> /dev/null > /dev/null
+	$uvmctl run --no-kmod --timing "$tmp/relay.$i" $rootfs dd if=/dev/zero bs=64k count=4096 2> /dev/null > /dev/null
+	# The same boot with the kernel's time stamps of init's steps.
+	$uvmctl run --debug --kernel-args loglevel=6 $rootfs true 2> "$tmp/console.$i"
+done
+
+idle_cpu=$(figure agent_threads_cpu_ms "$tmp"/none.*)
+cpu=$(figure agent_threads_cpu_ms "$tmp"/out.*)
+relay_cpu=$(figure agent_threads_cpu_ms "$tmp"/relay.*)
+rss=$(figure agent_rss_kib "$tmp"/boot.*)
+strip -o "$tmp/gcs" build/bin/gcs
+size=$(stat -c %s "$tmp/gcs")
+
+echo
+echo "Agent"
+row() { printf '  %-46s %10.1f %s\n' "$1" "$2" "$3"; }
+row "CPU time, container that writes 256 MiB" "$cpu" ms
+row "the same container writing nothing" "$idle_cpu" ms
+row "writing 256 MiB without gcs.ko" "$relay_cpu" ms
+row "RSS when idle" "$rss" KiB
+row "stripped binary" "$(awk "BEGIN { print $size / 1024 }")" KiB
+
+# stamp TEXT: the median of the kernel's time stamps, in ms, of a line on the console
+stamp()
+{
+	local file
+
+	for file in "$tmp"/console.*; do
+		sed -n "s/^.*\[ *\([0-9.]*\)\] *[^]]*$1.*/\1/p" "$file" | head -n 1
+	done | median | awk '{ print $1 * 1000 }' | grep . || die "the console shows no \"$1\""
+}
+
+entropy=$(figure qemu_to_entropy_ms "$tmp"/boot.*)
+log=$(figure qemu_to_log_ms "$tmp"/boot.*)
+bridge=$(figure qemu_to_bridge_ms "$tmp"/boot.*)
+negotiated=$(figure qemu_to_negotiated_ms "$tmp"/boot.*)
+init=$(stamp "init: file systems are mounted")
+modules=$(stamp "init: early modules are loaded")
+program=$(stamp "init: starting")
+minus() { awk "BEGIN { print $1 - $2 }"; }
+
+echo
+echo "QEMU's start to NegotiateProtocol answered"
+row "QEMU, firmware, unpacking the kernel" "$(minus "$log" "$program")" ms
+row "kernel, until init has mounted its file systems" "$init" ms
+row "early modules (vsock, gcs.ko)" "$(minus "$modules" "$init")" ms
+row "cgroups, loopback, entropy" "$(minus "$program" "$modules")" ms
+row "log connection to bridge connection" "$(minus "$bridge" "$log")" ms
+row "NegotiateProtocol" "$(minus "$negotiated" "$bridge")" ms
+row "all" "$negotiated" ms
+
+phases=$(printf '"%s": %s, ' qemu_firmware "$(minus "$log" "$program")" kernel "$init" \
+	early_modules "$(minus "$modules" "$init")" to_program "$(minus "$program" "$modules")" \
+	log_to_bridge "$(minus "$bridge" "$log")" negotiate "$(minus "$negotiated" "$bridge")" \
+	entropy_connection "$entropy")
+cat > build/bench.json << END
+{
+"kernel": "$(cat "build/kernel/$kernel/release")",
+"rounds": $rounds,
+"streams": [$streams],
+"agent": {"cpu_ms_256mib": $cpu, "cpu_ms_nothing": $idle_cpu, "cpu_ms_256mib_user_engine": $relay_cpu, "rss_kib": $rss, "binary_bytes": $size},
+"boot_ms": {${phases}"negotiated": $negotiated}
+}
+END
+echo
+echo "build/bench.json written"

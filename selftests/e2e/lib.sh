@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+#
+# For the end-to-end tests: a small image, one uvmctl at a time, KTAP. Sourced.
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+uvmctl=${UVMCTL:-$top/build/bin/uvmctl}
+limit=${E2E_TIMEOUT:-120} # seconds for one uvmctl
+count=0 failed=0
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/e2e.XXXXXX")
+trap 'exec 9>&-; rm -rf "$work"' EXIT
+# uvmctl's temporary files; it must leave none.
+mkdir "$work/tmp"
+export TMPDIR=$work/tmp
+
+plan() {
+	printf 'TAP version 13\n1..%d\n' "$1"
+	planned=$1
+}
+
+# result STATUS WHAT
+result() {
+	count=$((count + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $count $2"
+	else
+		echo "not ok $count $2"
+		failed=$((failed + 1))
+		sed 's/^/# /' "$work/err" | tail -n 30
+	fi
+}
+
+finish() {
+	[ "$count" -eq "$planned" ] && [ "$failed" -eq 0 ]
+}
+
+# A root file system of busybox; mke2fs and tar keep what root has made of it.
+make_image() {
+	local applet
+
+	mkdir -p "$1"/{bin,dev,etc,proc,root,run,sys,tmp}
+	cp "$(command -v busybox)" "$1/bin/busybox"
+	for applet in sh cat echo env head id kill ls md5sum pwd stat true false yes touch; do
+		ln -s busybox "$1/bin/$applet"
+	done
+	echo 'root:x:0:0:root:/root:/bin/sh' > "$1/etc/passwd"
+	echo data > "$1/etc/not-executable"
+	chown 1234:5678 "$1/etc/not-executable"
+}
+
+# uvm ARG...: run, with stdout and stderr kept, the exit code in $code
+uvm() {
+	timeout -k 5 "$limit" "$uvmctl" run "$@" > "$work/out" 2> "$work/err" < "${stdin:-/dev/null}"
+	code=$?
+}
+
+# said WORD...: is every one of them in what uvmctl said on stderr?
+said() {
+	local word
+
+	for word; do
+		grep -qF -- "$word" "$work/err" || { echo "# not said: $word"; return 1; }
+	done
+}
+
+# background ARG...: start, its stdin held open as descriptor 8, and return when its first line of stdout has come. A
+# pipe's write end goes to it and to all that it starts: all_gone() waits until the last of them is no more.
+background() {
+	rm -f "$work/in" "$work/pipe" "$work/alive"
+	mkfifo "$work/in" "$work/pipe" "$work/alive"
+	exec 7<> "$work/alive"
+	timeout -k 5 "$limit" "$uvmctl" run "$@" 9> "$work/alive" 7<&- < "$work/in" > "$work/pipe" 2> "$work/err" &
+	runner=$!
+	exec 8> "$work/in" 6< "$work/pipe"
+	line=
+	read -r -t "$limit" line <&6
+	pid=$(pgrep -P "$runner" -x uvmctl)
+	# Opened for reading while writers are there, so that their end is seen.
+	exec 5< "$work/alive" 7<&-
+}
+
+all_gone() {
+	exec 8>&-
+	cat <&6 > "$work/out" &
+	wait "$runner"
+	code=$?
+	wait
+	exec 6<&-
+	# End of file, not the time-out, which is above 128.
+	read -r -t 20 <&5
+	[ $? -eq 1 ] || { echo "# something is still running"; return 1; }
+	exec 5<&-
+}
+
+no_file_left() {
+	[ -z "$(ls -A "$work/tmp")" ] || { echo "# left in TMPDIR: $(ls -A "$work/tmp")"; return 1; }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The module cannot go while it is needed, and goes when it is not
+ *
+ * Run last and alone: it unloads gcs.ko and loads it again from the path in GCS_KO.
+ */
+#include "gcs_test.h"
+
+static int load(void)
+{
+	const char *path = getenv("GCS_KO") ? getenv("GCS_KO") : "/lib/modules/gcs.ko";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int ret = syscall(SYS_finit_module, fd, "", 0);
+
+	close(fd);
+	return ret;
+}
+
+static int unload(void)
+{
+	return syscall(SYS_delete_module, "gcs", O_NONBLOCK);
+}
+
+FIXTURE(module) {
+	int dev;
+	struct gcs_nl events;
+};
+
+FIXTURE_SETUP(module)
+{
+	say(_metadata->name);
+	signal(SIGPIPE, SIG_IGN);
+	self->dev = gcs_device();
+	ASSERT_LE(0, self->dev);
+	finish_all(self->dev);
+	ASSERT_EQ(0, nl_open(&self->events, true));
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	finish_all(self->dev);
+	close(self->dev);
+}
+
+TEST_F(module, rmmod_is_refused_while_anything_is_open)
+{
+	struct stream_info info;
+	char path[64];
+	uint64_t id;
+	int host, fd, o_path;
+
+	EXPECT_EQ(-1, unload());
+	fd = stream_pair(self->dev, GCS_STREAM_WRITE, &host, &id);
+	close(self->dev);
+	EXPECT_EQ(-1, unload());
+	EXPECT_EQ(EWOULDBLOCK, errno);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	o_path = open(path, O_PATH);
+	ASSERT_LE(0, o_path);
+
+	/* Closed, but not yet drained: the peer has not said goodbye. */
+	close(fd);
+	EXPECT_EQ(-1, wait_finished(&self->events, id, NOT_MS, &info));
+	EXPECT_EQ(-1, unload());
+	close(host);
+	EXPECT_EQ(0, wait_finished(&self->events, id, WAIT_MS, &info));
+	/* Finished, but a descriptor still names the inode. */
+	EXPECT_EQ(-1, unload());
+	EXPECT_EQ(EWOULDBLOCK, errno);
+	close(o_path);
+	self->dev = gcs_device();
+}
+
+TEST_F(module, rmmod_is_refused_while_a_detached_stream_waits)
+{
+	struct stream_info info;
+	uint64_t id;
+	int fd = stream_open(self->dev, GCS_STREAM_WRITE, -1, 0, &id);
+
+	close(fd);
+	close(self->dev);
+	EXPECT_EQ(-1, unload());
+	self->dev = gcs_device();
+	EXPECT_EQ(0, stream_finish(self->dev, id, 0, 0, 0));
+	EXPECT_EQ(0, wait_finished(&self->events, id, WAIT_MS, &info));
+}
+
+TEST_F(module, rmmod_works_when_nothing_is_open_again_and_again)
+{
+	struct stream_info info;
+
+	for (int i = 0; i < 20; i++) {
+		int host, fd;
+		uint64_t id;
+
+		fd = stream_pair(self->dev, GCS_STREAM_WRITE, &host, &id);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(5, write(fd, "hello", 5));
+		close(fd);
+		close(host);
+		ASSERT_EQ(0, wait_finished(&self->events, id, WAIT_MS, &info));
+		close(self->dev);
+		close(self->events.fd);
+		/* The event is the last that is heard of a stream: nothing of it is left. */
+		ASSERT_EQ(0, unload()) TH_LOG("round %d: %s", i, strerror(errno));
+		ASSERT_EQ(-1, access("/dev/gcs", F_OK));
+		ASSERT_EQ(0, load());
+		self->dev = gcs_device();
+		ASSERT_LE(0, self->dev);
+		ASSERT_EQ(0, nl_open(&self->events, true));
+	}
+}
+
+TEST_HARNESS_MAIN

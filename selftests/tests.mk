@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+#
+# Test programs and how they are run. Included by the Makefile.
+
+T := $(B)/test
+HARNESS := $(B)/kselftest/kselftest_harness.h
+# The harness compares what the test names, and declares nothing.
+HARNESS_FLAGS := -isystem $(B)/kselftest -Wno-sign-compare -Wno-missing-prototypes
+
+.PHONY: test-programs check-run
+check:
+	$(Q)scripts/check
+
+# --- the test VM's PID 1, and the same runner for this machine ---------------------------------
+
+$(T)/testinit: $(call obj,selftests/vm/testinit.c selftests/vm/ktap.c $(filter-out %/main.c,$(INIT_SRC)))
+	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -static-pie $(LDFLAGS) -o $@ $^
+$(T)/ktap_run: $(call obj,selftests/vm/ktap_run.c selftests/vm/ktap.c)
+	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^
+$(T)/boot_test: $(call obj,selftests/vm/boot_test.c) $(B)/lib/libgcs.a
+	$(call link,$(PKG_LIBS))
+
+# --- unit tests: this machine, ASan and UBSan --------------------------------------------------
+
+SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# What a test needs of libgcs and of the agent is taken out of this; a test may define a function itself instead.
+# Sources of other programs are named in the test: "// unit-sources: FILE..."
+UNIT_SRC := $(LIB_SRC) $(filter-out %/main.c,$(AGENT_SRC))
+UNIT_OBJ := $(UNIT_SRC:%.c=$(T)/san/%.o)
+# test_disk needs disks, which the test VM has.
+UNIT_TESTS := $(patsubst selftests/unit/%.c,$(T)/unit/%,$(filter-out %/test_disk.c,$(wildcard selftests/unit/test_*.c)))
+unit_sources = $(shell sed -n 's|^// unit-sources: ||p' selftests/unit/$(1).c)
+
+$(T)/san/%.o: %.c $(B)/.flags
+	$(call quiet,CC,$*.o (sanitizers))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Iuserspace/agent $(SAN) -MMD -MP -c -o $@ $<
+$(T)/san/libunit.a: $(UNIT_OBJ)
+	$(call quiet,AR,$(@F))rm -f $@ && $(AR) rcs $@ $^
+
+-include $(call rwildcard,$(T)/san/,*.d)
+
+.SECONDEXPANSION:
+$(T)/unit/%: selftests/unit/%.c $(wildcard selftests/unit/*.h) $$(call unit_sources,$$*) $(T)/san/libunit.a | $(HARNESS)
+	$(call quiet,CC,$*)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Iuserspace/agent $(HARNESS_FLAGS) $(SAN) -pie $(LDFLAGS) \
+		-o $@ $(filter %.c %.a,$^) $(PKG_LIBS)
+
+unit: $(UNIT_TESTS) $(T)/ktap_run
+	$(Q)$(T)/ktap_run $(sort $(UNIT_TESTS))
+
+# --- in the VM: gcs.ko, the agent, containers on gcs.ko ----------------------------------------
+
+AGENT_TESTS := $(patsubst selftests/agent/%.c,$(T)/agent/%,$(wildcard selftests/agent/*_test.c))
+AGENT_TEST_OBJ := $(call obj,$(filter-out %_test.c,$(wildcard selftests/agent/*.c)))
+
+$(T)/agent/%: selftests/agent/%.c $(wildcard selftests/agent/*.h) $(AGENT_TEST_OBJ) $(B)/lib/libgcs.a | $(HARNESS)
+	$(call quiet,CC,$*)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Iselftests/agent $(HARNESS_FLAGS) -pie $(LDFLAGS) \
+		-o $@ $(filter %.c %.o %.a,$^) $(PKG_LIBS)
+
+# The unit tests that a VM can serve better, without sanitizers: they would see the kernel's ioctls as opaque anyway.
+$(T)/libagent.a: $(call obj,$(filter-out %/main.c,$(AGENT_SRC)))
+	$(call quiet,AR,$(@F))mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
+$(T)/vm/%: selftests/unit/%.c $(wildcard selftests/unit/*.h) $(T)/libagent.a $(B)/lib/libgcs.a | $(HARNESS)
+	$(call quiet,CC,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Iuserspace/agent $(HARNESS_FLAGS) -pie $(LDFLAGS) \
+		-o $@ $(filter %.c %.a,$^) $(PKG_LIBS)
+
+# LUN 0: a layer with a busybox root, 1: nothing yet, 2: garbage
+$(T)/disks/layer.ext4: scripts/disks
+	$(Q)scripts/disks $(T)/disks
+
+VM_TESTS := $(KMOD_TESTS) $(AGENT_TESTS) $(T)/vm/test_container $(T)/vm/test_disk
+VM_RUN := $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container \
+	GCS_ENGINE=kmod $(notdir $(AGENT_TESTS)) GCS_ENGINE=user $(notdir $(AGENT_TESTS)) \
+	GCS_KO=/lib/modules/$$(cat $(B)/kernel/$(KERNEL)/release)/extra/gcs.ko $(filter module_test,$(notdir $(KMOD_TESTS)))
+
+$(T)/check.img: $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit
+	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(VM_TESTS)
+
+check-vm: $(T)/check.img $(T)/disks/layer.ext4
+	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
+	$(Q)scripts/vm --kernel $(KERNEL) --timeout 900 --memory 768 --disk $(T)/disks/layer.ext4,ro \
+		--disk $(T)/disks/scratch --disk $(T)/disks/garbage $< $(VM_RUN)
+.PHONY: check-vm
+
+# The vsock backend's own tests.
+vsock-tests:
+	$(Q)$(MAKE) -s -f selftests/vsock/Makefile vsock-tests
+.PHONY: vsock-tests
+
+# Everything that scripts/check runs, so that a failure to build is one.
+test-programs: vsock-tests $(T)/ktap_run $(T)/boot_test $(UNIT_TESTS) $(VM_TESTS) $(T)/check.img $(T)/disks/layer.ext4
+
+bench: $(T)/bench.img $(T)/host_reader $(B)/bin/uvmctl image
+	$(Q)selftests/bench/bench.sh

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/* Paths, and removal that stops at mounts and links. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs.h"
+
+#include "kselftest_harness.h"
+
+TEST(plain_paths)
+{
+	static const char *const good[] = { "/a", "/a/b", "/a/b/", "/a..b/.c", "/..." };
+	static const char *const bad[] = { "", "/", "//", "a", "a/b", "/a/../b", "/..", "/a/./b", "/a//b", "/a/.." };
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		EXPECT_TRUE(path_is_plain(good[i])) TH_LOG("%s", good[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		EXPECT_FALSE(path_is_plain(bad[i])) TH_LOG("%s", bad[i]);
+	}
+}
+
+/* storage-and-network.md 8.2: when the bundle is bound on the scratch is decided by this. */
+TEST(below_is_by_components)
+{
+	EXPECT_TRUE(path_is_below("/run/gcs/c/abc/scratch/abc", "/run/gcs/c/abc"));
+	EXPECT_TRUE(path_is_below("/run/gcs/c/abc", "/run/gcs/c/abc"));
+	EXPECT_TRUE(path_is_below("/run/gcs/c/abc/", "/run/gcs/c/abc/"));
+	EXPECT_FALSE(path_is_below("/run/gcs/c/sb/scratch/wl", "/run/gcs/c/wl"));
+	EXPECT_FALSE(path_is_below("/run/mounts/scsi/0_2_0/scratch/p/c", "/run/gcs/pods/p/c"));
+	EXPECT_FALSE(path_is_below("/run/gcs/c/abcdef/scratch/x", "/run/gcs/c/abc"));
+}
+
+FIXTURE(tree)
+{
+	char dir[64];
+	struct gcs_error err;
+};
+
+FIXTURE_SETUP(tree)
+{
+	strcpy(self->dir, "/tmp/test_fs.XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->dir));
+	ASSERT_EQ(0, chdir(self->dir));
+}
+
+FIXTURE_TEARDOWN(tree)
+{
+	chdir("/");
+	EXPECT_EQ(0, fs_remove_tree(self->dir, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_NE(0, access(self->dir, F_OK));
+}
+
+TEST_F(tree, removal_does_not_follow_links)
+{
+	char path[96];
+
+	ASSERT_EQ(0, mkdir("outside", 0755));
+	ASSERT_EQ(0, fs_write("outside/precious", "x", 1, 0644, &self->err));
+	ASSERT_EQ(0, mkdir("t", 0755));
+	ASSERT_EQ(0, mkdir("t/a", 0755));
+	ASSERT_EQ(0, symlink("../../outside", "t/a/link"));
+	ASSERT_EQ(0, symlink("outside", "link"));
+	snprintf(path, sizeof(path), "%s/t", self->dir);
+	EXPECT_EQ(0, fs_remove_tree(path, &self->err)) TH_LOG("%s", self->err.text);
+	snprintf(path, sizeof(path), "%s/link", self->dir);
+	EXPECT_EQ(0, fs_remove_tree(path, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, access("outside/precious", F_OK));
+	EXPECT_EQ(0, fs_remove_tree(path, &self->err));
+}
+
+TEST_F(tree, removal_stops_at_mounts)
+{
+	char path[96], mnt[96];
+
+	if (geteuid() || unshare(CLONE_NEWNS) < 0 || mount("", "/", "", MS_REC | MS_PRIVATE, "") < 0)
+		SKIP(return, "needs permission to mount");
+	snprintf(path, sizeof(path), "%s/t", self->dir);
+	snprintf(mnt, sizeof(mnt), "%s/t/a/mnt", self->dir);
+	ASSERT_EQ(0, fs_mkdir_p(mnt, 0755, NULL, &self->err));
+	ASSERT_EQ(0, fs_write("t/gone", "x", 1, 0644, &self->err));
+	ASSERT_EQ(0, mkdir("data", 0755));
+	ASSERT_EQ(0, fs_write("data/precious", "x", 1, 0644, &self->err));
+	/* On the same file system: its device number would not tell. */
+	ASSERT_EQ(0, mount("data", mnt, "", MS_BIND, ""));
+	EXPECT_EQ(1, fs_is_mount(mnt));
+	EXPECT_EQ(-1, fs_remove_tree(path, &self->err));
+	EXPECT_EQ(EBUSY, self->err.err);
+	EXPECT_NE(NULL, strstr(self->err.text, "mnt")) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, access("data/precious", F_OK));
+	EXPECT_NE(0, access("t/gone", F_OK));
+	EXPECT_EQ(-1, fs_remove_tree(mnt, &self->err));
+	EXPECT_EQ(0, access("data/precious", F_OK));
+	EXPECT_EQ(0, fs_unmount(mnt, &self->err));
+	EXPECT_EQ(0, fs_unmount(mnt, &self->err));
+	EXPECT_EQ(0, fs_remove_tree(path, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, access("data/precious", F_OK));
+}
+
+TEST_F(tree, a_deep_tree_is_removed)
+{
+	struct rlimit few = { 64, 64 };
+	char path[96];
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
+	snprintf(path, sizeof(path), "%s/deep", self->dir);
+	ASSERT_EQ(0, mkdir("deep", 0755));
+	ASSERT_EQ(0, mkdir("deep/.removed-1", 0755));
+	ASSERT_EQ(0, chdir("deep"));
+	for (int i = 0; i < 3000; i++) {
+		ASSERT_EQ(0, mkdir("d", 0755));
+		ASSERT_EQ(0, chdir("d"));
+	}
+	ASSERT_EQ(0, chdir("/"));
+	EXPECT_EQ(0, fs_remove_tree(path, &self->err)) TH_LOG("%s", self->err.text);
+}
+
+TEST_F(tree, directories_in_a_root_stay_in_it)
+{
+	char root[96];
+
+	snprintf(root, sizeof(root), "%s/root", self->dir);
+	ASSERT_EQ(0, mkdir("root", 0755));
+	ASSERT_EQ(0, mkdir("outside", 0755));
+	ASSERT_EQ(0, symlink("/../../outside", "root/up"));
+	ASSERT_EQ(0, symlink("/real", "root/absolute"));
+	ASSERT_EQ(0, mkdir("root/real", 0755));
+	EXPECT_EQ(0, fs_mkdir_in_root(root, "/a/b/c", 0755, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, access("root/a/b/c", F_OK));
+	EXPECT_EQ(0, fs_mkdir_in_root(root, "/absolute/x", 0755, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, access("root/real/x", F_OK));
+	/* There is no "outside" in the root, and nothing is made through the dangling link. */
+	EXPECT_EQ(-1, fs_mkdir_in_root(root, "/up/x", 0755, &self->err));
+	EXPECT_NE(0, access("outside/x", F_OK));
+	EXPECT_EQ(0, fs_mkdir_in_root(root, "/../../esc", 0755, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, access("root/esc", F_OK));
+	EXPECT_NE(0, access("esc", F_OK));
+}
+
+TEST_HARNESS_MAIN

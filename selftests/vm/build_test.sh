@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The build's promises: no warning from either compiler, from kbuild with W=1, or from sparse.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+number=0
+
+# check TEXT COMMAND...
+check()
+{
+	local text=$1 log
+
+	shift
+	number=$((number + 1))
+	if log=$("$@" 2>&1) && ! grep -E 'warning:' <<< "$log"; then
+		echo "ok $number $text"
+	else
+		tail -n 40 <<< "$log" | sed 's/^/# /'
+		echo "not ok $number $text"
+	fi
+}
+
+echo "1..4"
+check "gcc: user space without a warning" make -B -s CC=gcc B=build/check/gcc EXTRA_CFLAGS=-Werror userspace
+check "clang: user space without a warning" make -B -s CC=clang B=build/check/clang EXTRA_CFLAGS=-Werror userspace
+check "gcs.ko for every kernel, with W=1, sparse and checkpatch" make -s kmod-check
+check "the agent is at most 1 MiB" test "$(strip -o /dev/stdout build/bin/gcs | wc -c)" -le 1048576

@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The image's promises: two builds are the same, everything in it is root's, what must be there is there.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+number=0
+dir=$(mktemp -d "${TMPDIR:-/tmp}/image_test.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+
+# check TEXT COMMAND...
+check()
+{
+	local text=$1
+
+	shift
+	number=$((number + 1))
+	if "$@" > "$dir/log" 2>&1; then
+		echo "ok $number $text"
+	else
+		sed 's/^/# /' "$dir/log"
+		echo "not ok $number $text"
+	fi
+}
+
+same()
+{
+	# As differently as it gets: another time, another directory, another umask.
+	TMPDIR=$dir scripts/image "$(cat build/uvm/.kernel)" "$dir/one" &&
+		(umask 077; scripts/image "$(cat build/uvm/.kernel)" "$dir/two") &&
+		cmp "$dir/one/initrd.img" "$dir/two/initrd.img" && cmp "$dir/one/vmlinuz" "$dir/two/vmlinuz"
+}
+
+holds()
+{
+	local missing=0 path
+
+	zcat build/uvm/initrd.img | cpio -t --quiet > "$dir/list"
+	for path in init bin/gcs bin/vsockexec bin/busybox usr/bin/crun sbin/mkfs.ext4 etc/mke2fs.conf proc sys dev run tmp \
+		info/gcs.commit "lib/modules/$(cat "build/kernel/$(cat build/uvm/.kernel)/release")/extra/gcs.ko"; do
+		grep -qx "$path" "$dir/list" || { echo "no $path"; missing=1; }
+	done
+	return $missing
+}
+
+owned()
+{
+	zcat build/uvm/initrd.img | cpio -tvn --quiet | awk '$3 != 0 || $4 != 0 { print; bad = 1 } END { exit bad }'
+}
+
+echo "1..3"
+check "two builds are the same" same
+check "what the host and the agent need is in it" holds
+check "everything belongs to 0:0" owned

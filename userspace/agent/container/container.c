@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: MIT
+/* Containers: create, start, exec, list, delete (lifecycle.md sections 3, 7 and 10). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "cleanup.h"
+#include "container/internal.h"
+#include "container/netfiles.h"
+#include "fs.h"
+#include "storage/storage.h"
+
+struct container_options container_options;
+
+/* /gcs is the agent's, /pods the containers'. */
+static int make_cgroups(struct gcs_error *err)
+{
+	if (cgroup_check(err) < 0 || cgroup_make("/gcs", err) < 0 || cgroup_set("/gcs", "cgroup.procs", "0", err) < 0)
+		return -1;
+	return cgroup_make("/pods", err);
+}
+
+int container_init(const struct container_options *options, struct gcs_error *err)
+{
+	container_options = *options;
+	if (make_cgroups(err) < 0 || reap_init(err) < 0 || runtime_init(err) < 0)
+		return -1;
+	return stdio_init(options->use_kmod, err);
+}
+
+static int copy(char **to, const char *from, const struct container *c, struct gcs_error *err)
+{
+	*to = strdup(from ? from : "");
+	return *to ? 0 : gcs_fail(err, ENOMEM, HR_FAIL, "container %s", c->id);
+}
+
+static int check_config(const char *id, const struct container_config *config, struct gcs_error *err)
+{
+	if (!id_is_valid(id))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "container id \"%.160s\": allowed are 1 to 128 characters 0-9 A-Z "
+				"a-z . _ - without \"..\"", id);
+	if (!config->bundle || !path_is_plain(config->bundle))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "container %s: OciBundlePath \"%s\": not an absolute path without "
+				". and ..", id, config->bundle ? config->bundle : "");
+	if (config->scratch && *config->scratch && !path_is_plain(config->scratch))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "container %s: ScratchDirPath \"%s\": not an absolute path without "
+				". and ..", id, config->scratch);
+	return 0;
+}
+
+static int config_path(const struct container *c, char **path, struct gcs_error *err)
+{
+	if (asprintf(path, "%s/config.json", c->bundle) >= 0)
+		return 0;
+	*path = NULL;
+	return gcs_fail(err, ENOMEM, HR_FAIL, "container %s", c->id);
+}
+
+/* Take back what create() has written; the layers and the scratch are the host's. */
+static void undo_files(struct container *c)
+{
+	_cleanup_free_ char *config = NULL;
+
+	netfiles_remove(c->bundle);
+	if (config_path(c, &config, NULL) == 0)
+		unlink(config);
+	if (c->made_bundle)
+		rmdir(c->bundle);
+}
+
+static int create(struct container *c, const struct container_config *config, struct gcs_error *err)
+{
+	static const bool all[3] = { true, true, true };
+	_cleanup_free_ char *path = NULL;
+	struct child init;
+	struct stdio *stdio;
+	int files[3], ret;
+
+	if (copy(&c->activity_id, config->activity_id, c, err) < 0 || copy(&c->bundle, config->bundle, c, err) < 0 ||
+	    copy(&c->scratch, config->scratch, c, err) < 0)
+		return -1;
+	if (fs_mkdir_p(c->bundle, 0700, &c->made_bundle, err) < 0)
+		return gcs_fail_prefix(err, "container %s", c->id);
+	if (spec_prepare(c, config->spec, err) < 0)
+		goto err_files;
+	if (config_path(c, &path, err) < 0 || spec_write(path, config->spec, err) < 0)
+		goto err_files;
+	stdio = stdio_new(all, files, err);
+	if (!stdio) {
+		gcs_fail_prefix(err, "container %s", c->id);
+		goto err_files;
+	}
+	ret = runtime_create(c, files, &init, err);
+	stdio_close(files);
+	if (ret < 0) {
+		stdio_put(stdio);
+		goto err_files;
+	}
+	if (!process_watch(c, &init, stdio, true, err))
+		goto err_runtime;
+	return 0;
+
+err_runtime:
+	runtime_delete(c, true, NULL);
+	cgroup_remove(c->cgroup, INIT_KILL_MS, NULL);
+err_files:
+	undo_files(c);
+	return -1;
+}
+
+int container_create(const char *id, const struct container_config *config, struct gcs_error *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+
+	if (check_config(id, config, err) < 0)
+		return -1;
+	c = container_new(id, err);
+	if (!c)
+		return -1;
+	if (create(c, config, err) < 0) {
+		container_forget(c);
+		return -1;
+	}
+	state_lock();
+	c->state = c->init->done ? STATE_TERMINATED : STATE_CREATED;
+	c->notified = false;
+	state_unlock();
+	/* In case that it was killed meanwhile. */
+	container_notify(c, false);
+	return 0;
+}
+
+/* With c->use held exclusively. */
+static int start(struct container *c, const struct process_stdio *ports, struct gcs_error *err)
+{
+	int sockets[3], ret = 0;
+	bool ready;
+
+	state_lock();
+	ready = c->state == STATE_CREATED && !c->init->exited && !c->started;
+	state_unlock();
+	if (!ready)
+		return gcs_fail(err, 0, HR_INVALID_STATE, "container %s: its init was started before, or has ended", c->id);
+	if (stdio_dial(ports, sockets, err) < 0)
+		return gcs_fail_prefix(err, "container %s: start", c->id);
+	/* An init that ended while the host was dialled is on its way to let go of its streams. */
+	state_lock();
+	ready = !c->init->exited;
+	if (ready) {
+		c->started = true;
+		ret = stdio_attach(c->init->stdio, sockets, err);
+	}
+	state_unlock();
+	if (!ready) {
+		stdio_close(sockets);
+		return gcs_fail(err, 0, HR_INVALID_STATE, "container %s: its init has ended", c->id);
+	}
+	if (ret < 0 || runtime_start(c, err) < 0) {
+		/* Its streams are connected: it cannot be started again. */
+		state_lock();
+		c->started = false;
+		state_unlock();
+		container_kill_init(c, NULL);
+		container_notify(c, false);
+		return -1;
+	}
+	state_lock();
+	if (c->state == STATE_CREATED)
+		c->state = STATE_RUNNING;
+	state_unlock();
+	return 0;
+}
+
+int container_start(const char *id, const struct process_stdio *stdio, uint32_t *pid, struct gcs_error *err)
+{
+	_cleanup_container_ struct container *c = container_get(id, err);
+	int ret;
+
+	if (!c)
+		return -1;
+	pthread_rwlock_wrlock(&c->use);
+	ret = start(c, stdio, err);
+	pthread_rwlock_unlock(&c->use);
+	if (ret == 0)
+		*pid = c->init->pid;
+	return ret;
+}
+
+/* With c->use held shared. */
+static int exec(struct container *c, struct json_object *process, const struct process_stdio *ports, uint32_t *pid,
+		struct gcs_error *err)
+{
+	int sockets[3], files[3], ret;
+	struct child child;
+	struct stdio *stdio;
+	bool ended;
+
+	state_lock();
+	ended = c->init->exited;
+	state_unlock();
+	if (ended)
+		return gcs_fail(err, 0, HR_FAIL, "container %s: exec: its init has ended", c->id);
+	if (spec_prepare_process(c, process, err) < 0)
+		return -1;
+	if (stdio_dial(ports, sockets, err) < 0)
+		return gcs_fail_prefix(err, "container %s: exec", c->id);
+	stdio = stdio_new((bool[3]){ ports->use_stdin, ports->use_stdout, ports->use_stderr }, files, err);
+	if (!stdio) {
+		stdio_close(sockets);
+		return gcs_fail_prefix(err, "container %s: exec", c->id);
+	}
+	ret = stdio_attach(stdio, sockets, err);
+	if (ret == 0)
+		ret = runtime_exec(c, process, files, &child, err);
+	stdio_close(files);
+	if (ret < 0) {
+		stdio_put(stdio);
+		return -1;
+	}
+	*pid = child.pid;
+	return process_watch(c, &child, stdio, false, err) ? 0 : -1;
+}
+
+int container_exec(const char *id, struct json_object *process, const struct process_stdio *stdio, uint32_t *pid,
+		   struct gcs_error *err)
+{
+	_cleanup_container_ struct container *c = container_get(id, err);
+	int ret;
+
+	if (!c)
+		return -1;
+	pthread_rwlock_rdlock(&c->use);
+	ret = exec(c, process, stdio, pid, err);
+	pthread_rwlock_unlock(&c->use);
+	return ret;
+}
+
+int container_check(const char *id, struct gcs_error *err)
+{
+	_cleanup_container_ struct container *c = container_get(id, err);
+
+	return c ? 0 : -1;
+}
+
+int container_pids(const char *id, uint32_t **pids, size_t *count, struct gcs_error *err)
+{
+	_cleanup_container_ struct container *c = container_get(id, err);
+
+	*pids = NULL;
+	*count = 0;
+	return c ? cgroup_pids(c->cgroup, pids, count, err) : -1;
+}
+
+/* With c->use held exclusively. Every step may be repeated: a failed delete can be asked for again. */
+static int delete(struct container *c, struct gcs_error *err)
+{
+	bool running;
+
+	state_lock();
+	running = c->started && !c->init->exited;
+	state_unlock();
+	if (running)
+		return gcs_fail(err, 0, HR_INVALID_STATE, "container %s: delete: it is still running", c->id);
+	if (container_kill_init(c, err) < 0)
+		return -1;
+	if (runtime_delete(c, false, err) < 0 && runtime_delete(c, true, err) < 0)
+		return -1;
+	if (cgroup_remove(c->cgroup, INIT_KILL_MS, err) < 0)
+		return gcs_fail_prefix(err, "container %s: delete", c->id);
+	/* Normally the host has done this before; under it is the scratch. */
+	if (fs_is_mount(c->rootfs) && layers_remove(c->rootfs, err) < 0)
+		return gcs_fail_prefix(err, "container %s: delete", c->id);
+	if (layers_release_bundle(c->bundle, err) < 0)
+		return gcs_fail_prefix(err, "container %s: delete", c->id);
+	if (*c->scratch && fs_remove_tree(c->scratch, err) < 0)
+		return gcs_fail_prefix(err, "container %s: delete", c->id);
+	/* A disk mounted on the bundle is the host's: only what was put there goes. */
+	undo_files(c);
+	if (!fs_is_mount(c->bundle) && fs_remove_tree(c->bundle, err) < 0)
+		return gcs_fail_prefix(err, "container %s: delete", c->id);
+	return 0;
+}
+
+int container_delete(const char *id, struct gcs_error *err)
+{
+	_cleanup_container_ struct container *c = container_get(id, err);
+	int ret;
+
+	if (!c)
+		return -1;
+	pthread_rwlock_wrlock(&c->use);
+	/* Two deletes at once: what has the id by now may be another container. */
+	if (c->deleted) {
+		pthread_rwlock_unlock(&c->use);
+		return gcs_fail(err, 0, HR_SYSTEM_NOT_FOUND, "container %s: there is none", id);
+	}
+	ret = delete(c, err);
+	c->deleted = ret == 0;
+	pthread_rwlock_unlock(&c->use);
+	/* The host waits for the notification of a container that never ran, too. */
+	container_notify(c, true);
+	if (ret == 0)
+		container_forget(c);
+	return ret;
+}

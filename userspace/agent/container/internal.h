@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this directory share: the objects, their states and their locks. */
+#ifndef GCS_CONTAINER_INTERNAL_H
+#define GCS_CONTAINER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "container/container.h"
+#include "event.h"
+#include "reap.h"
+#include "spawn.h"
+#include "stdio/stdio.h"
+
+/* Longest time that one call of the runtime may take; the host gives up a request after 5 minutes. */
+#define RUNTIME_DEADLINE_MS 120000
+/* A killed process's output that the host does not take is given up before the host gives up the VM (30 s after). */
+#define KILLED_OUTPUT_MS 20000
+/* The exit notification goes out so long after an init's exit that nobody asked for. */
+#define NOTIFY_FALLBACK_MS 30000
+#define INIT_KILL_MS 10000
+
+#define RUNTIME_CGROUP "/runtime"
+
+enum container_state { STATE_CREATING, STATE_CREATED, STATE_RUNNING, STATE_TERMINATED };
+
+struct waiter {
+	process_wait_fn done;
+	void *arg;
+	struct event_timer *timer;
+	struct process *process; /* NULL once it is no longer waiting */
+	struct waiter *next;
+};
+
+struct process {
+	struct container *container; /* NULL: external */
+	struct process *next;	     /* in the container's or the external list */
+	uint32_t pid;
+	struct child child;
+	struct stdio *stdio; /* NULL: the process has the sockets themselves */
+	bool is_init;
+	bool killed;	/* SIGKILL was delivered, or came when only its output was left */
+	bool exited;	/* about to be reaped: the pidfd must not be used */
+	bool done;	/* its output was handed over, @code is valid */
+	bool delivered; /* a waiter's connection got @code */
+	uint32_t code;
+	unsigned int in_flight; /* waiters that got @code and did not say yet what became of it */
+	struct waiter *waiters;
+};
+
+struct container {
+	struct container *next;
+	int refs; /* the table's; callers'; one of each process that is not done; the timer's */
+	char *id, *activity_id, *bundle, *scratch, *rootfs, *cgroup;
+	struct json_object *rlimits, *user; /* of the init, for exec; or NULL */
+	enum container_state state;
+	bool own_pid_namespace;
+	bool started;  /* ExecuteProcess of the init is under way or has succeeded */
+	bool notified; /* the exit notification was sent, or must not be */
+	bool made_bundle;
+	bool deleted; /* under @use: only its callers still know it */
+	enum container_exit_type exit_type;
+	struct event_timer *notify_timer;
+	struct process *init, *processes; /* the init is one of them */
+	/* Held shared by exec, exclusively by start and delete, over calls of the runtime; taken before the state lock. */
+	pthread_rwlock_t use;
+};
+
+extern struct container_options container_options;
+
+/* --- table.c --------------------------------------------------------------------------------- */
+
+/*
+ * One lock for the lists and every state above, held for moments only: nothing that waits, no runtime, no
+ * callback to the bridge is called under it.
+ */
+void state_lock(void);
+void state_unlock(void);
+void state_changed(void);
+
+/* Wait, with the lock held, for the next state_changed(), until @deadline (CLOCK_MONOTONIC). Returns 0 or ETIMEDOUT. */
+int state_wait(const struct timespec *deadline);
+
+bool id_is_valid(const char *id);
+struct container *container_new(const char *id, struct gcs_error *err);
+
+/* Look up and take a reference; an error if unknown, or still in creation. */
+struct container *container_get(const char *id, struct gcs_error *err);
+void container_put(struct container *c);
+
+/* Take it from the table, which drops the table's reference. */
+void container_forget(struct container *c);
+
+/* With the lock held: the newest process with this pid; @c NULL: of the external ones. */
+struct process *process_find(struct container *c, uint32_t pid);
+void process_add(struct process *p);
+void process_drop(struct process *p);
+
+static inline void cleanup_container(struct container **c)
+{
+	if (*c)
+		container_put(*c);
+}
+#define _cleanup_container_ __attribute__((cleanup(cleanup_container)))
+
+/* --- process.c ------------------------------------------------------------------------------- */
+
+/*
+ * Watch a started process, which becomes known to waits and signals. Takes over @child and @stdio (on failure the process is
+ * killed). @c NULL: external.
+ */
+struct process *process_watch(struct container *c, struct child *child, struct stdio *stdio, bool is_init,
+			      struct gcs_error *err);
+
+/* Send the exit notification if it is due. @force: whoever would have waited for the exit will not. */
+void container_notify(struct container *c, bool force);
+
+/* SIGKILL a container's init and wait until it is done. */
+int container_kill_init(struct container *c, struct gcs_error *err);
+
+/* --- runtime.c ------------------------------------------------------------------------------- */
+
+int runtime_init(struct gcs_error *err);
+
+/* Make the container with files as 0, 1, 2 of its init. */
+int runtime_create(struct container *c, const int files[3], struct child *init, struct gcs_error *err);
+int runtime_start(struct container *c, struct gcs_error *err);
+int runtime_exec(struct container *c, struct json_object *process, const int files[3], struct child *child,
+		 struct gcs_error *err);
+
+/* @force: also if its init still runs. A container that the runtime does not know is success. */
+int runtime_delete(struct container *c, bool force, struct gcs_error *err);
+
+/* The HRESULT of a message of runc or crun. */
+uint32_t runtime_error_code(const char *message);
+
+/* --- spec.c ---------------------------------------------------------------------------------- */
+
+/*
+ * Check the OCI spec and rewrite it for a standalone container (lifecycle.md 3.3), write the files it needs into the
+ * bundle, and fill in what the container keeps of it.
+ */
+int spec_prepare(struct container *c, struct json_object *spec, struct gcs_error *err);
+
+/* Of an OCI process object for exec: rlimits and user as lifecycle.md 7.1 says. */
+int spec_prepare_process(struct container *c, struct json_object *process, struct gcs_error *err);
+
+/* Write config.json. */
+int spec_write(const char *path, struct json_object *spec, struct gcs_error *err);
+
+/* --- user.c ---------------------------------------------------------------------------------- */
+
+/* Resolve "user" or "user:group" with /etc/passwd and /etc/group below @rootfs (lifecycle.md 5.1). */
+int user_lookup(const char *rootfs, const char *name, uint32_t *uid, uint32_t *gid, struct gcs_error *err);
+
+/* --- cmdline.c ------------------------------------------------------------------------------- */
+
+/* Split into words like a shell, with quotes and backslashes, without expansion. Free with words_free(). */
+char **words_split(const char *line, struct gcs_error *err);
+void words_free(char **words);
+
+#endif

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+/* gcs, the guest's agent: start-up. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "bridge/bridge.h"
+#include "cgroup.h"
+#include "container/container.h"
+#include "event.h"
+#include "fs.h"
+#include "nofile.h"
+#include "options.h"
+#include "storage/storage.h"
+
+/* A program started without them would otherwise get its sockets as standard output. */
+static void open_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int setup_log(const struct options *o, struct gcs_error *err)
+{
+	int fd = STDERR_FILENO;
+
+	if (*o->log_file) {
+		fd = open(o->log_file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return gcs_fail(err, errno, HR_FAIL, "log file %s: open", o->log_file);
+	}
+	log_setup(fd, o->log_json, o->log_level);
+	if (o->deny)
+		log_discard();
+	for (const char **f = o->unknown; f && *f; f++)
+		log_warning("ignored the unknown flag %s", *f);
+	return 0;
+}
+
+/* The bridge on standard input and output: moved to where no child gets it. */
+static int take_standard_fds(struct bridge_options *b, struct gcs_error *err)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	b->in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	b->out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (null < 0 || b->in < 0 || b->out < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "bridge: take standard input and output");
+	close(null);
+	return 0;
+}
+
+/* Containers live in /pods, which leaves some memory to the rest. container_init() has made it. */
+static int limit_pods(const struct options *o, struct gcs_error *err)
+{
+	struct sysinfo info;
+	uint64_t total;
+	char limit[24];
+
+	if (sysinfo(&info) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "size of memory");
+	total = (uint64_t)info.totalram * info.mem_unit;
+	if (total <= o->root_mem_reserve)
+		return gcs_fail(err, 0, HR_FAIL, "-root-mem-reserve-bytes %" PRIu64 " leaves nothing of %" PRIu64,
+				o->root_mem_reserve, total);
+	snprintf(limit, sizeof(limit), "%" PRIu64, total - o->root_mem_reserve);
+	return cgroup_set("/pods", "memory.max", limit, err);
+}
+
+static int start(const struct options *o, struct gcs_error *err)
+{
+	const struct container_options container = {
+		.runtime = o->runtime,
+		.use_kmod = !o->no_kmod,
+		.on_exit = bridge_container_exited,
+	};
+	struct bridge_options bridge = {
+		.serve = o->v4,
+		.deny = o->deny,
+		/* In a confidential VM the order of requests is measured. */
+		.sequential = access("/dev/sev-guest", F_OK) == 0 || access("/dev/sev", F_OK) == 0,
+		.in = -1,
+		.out = -1,
+	};
+
+	if (o->use_inouterr && take_standard_fds(&bridge, err) < 0)
+		return -1;
+	if (event_start(err) < 0)
+		return -1;
+	/* First of all: what follows is done while the host accepts and negotiates. */
+	if (bridge_start(&bridge, err) < 0)
+		return -1;
+	if (*o->core_pattern && fs_poke("/proc/sys/kernel/core_pattern", o->core_pattern, err) < 0)
+		return -1;
+	if (container_init(&container, err) < 0)
+		return -1;
+	/* On standard input and output it is a test, perhaps without a VM of its own. */
+	if (limit_pods(o, err) < 0) {
+		if (!o->use_inouterr)
+			return -1;
+		log_warning("%s", err->text);
+	}
+	if (storage_init(err) < 0)
+		return -1;
+	bridge_ready();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct gcs_error err;
+	struct options o;
+
+	open_standard_fds();
+	signal(SIGPIPE, SIG_IGN);
+	/* Many threads that each allocate little: one arena keeps the agent small. */
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+	nofile_raise();
+	if (options_parse(&o, argv, &err) < 0 || setup_log(&o, &err) < 0) {
+		log_line(LOG_FATAL, NULL, "%s", err.text);
+		return 2;
+	}
+	log_info("gcs started, stdio by %s, runtime %s", o.no_kmod ? "user space" : "gcs.ko", o.runtime);
+	if (start(&o, &err) < 0) {
+		log_line(LOG_FATAL, NULL, "%s", err.text);
+		return 1;
+	}
+	bridge_join();
+	return 0;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The standard streams of a process in a container: a file for the process on one side, a vsock connection to the host on
+ * the other. Two engines: streams of gcs.ko, and pipes with a relay on the event thread. They behave the same.
+ *
+ * The life of a set: stdio_new() -> the process is made with files[] -> stdio_attach() -> data flows ->
+ * stdio_finish() when the process has ended -> done -> stdio_put(). Before stdio_attach(), what is
+ * written stays in the kernel and readers wait.
+ */
+#ifndef GCS_STDIO_H
+#define GCS_STDIO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "container/container.h"
+#include "error.h"
+
+/* After the process has ended and while others still hold its output: over when nothing was written for so long. */
+#define STDIO_IDLE_MS 500
+/* How long everything written waits for the host's end of file. */
+#define STDIO_PEER_EOF_MS 5000
+
+struct stdio;
+
+/* Everything that was written has been handed over, or is lost for good. On the event or the calling thread. */
+typedef void (*stdio_done_fn)(void *arg);
+
+/* Choose the engine. Call once, after event_start(). */
+int stdio_init(bool use_kmod, struct gcs_error *err);
+
+/*
+ * Dial what @ports asks for, in the order stdin, stdout, stderr. sockets[i] is -1 where not asked for. On failure those
+ * made are closed.
+ */
+int stdio_dial(const struct process_stdio *ports, int sockets[3], struct gcs_error *err);
+
+/* Close what is open of three descriptors and set them to -1. */
+void stdio_close(int fds[3]);
+
+/* Make the streams that @want asks for; files[i] is the process's descriptor, -1 where not wanted: the caller's to close. */
+struct stdio *stdio_new(const bool want[3], int files[3], struct gcs_error *err);
+
+/*
+ * Connect the streams to their sockets, which are taken over, on failure too. A stream without a socket behaves like
+ * /dev/null from now on.
+ */
+int stdio_attach(struct stdio *s, int sockets[3], struct gcs_error *err);
+
+/*
+ * The process has ended: end stdin, deliver what is left of the output and call @done once. @deadline_ms: give up
+ * undelivered output after so long; 0 = never. At most once.
+ */
+void stdio_finish(struct stdio *s, uint32_t deadline_ms, stdio_done_fn done, void *arg);
+
+/* Any thread, before @done: give up undelivered output @ms from now, whatever stdio_finish() says or has said. */
+void stdio_limit(struct stdio *s, uint32_t ms);
+
+/* Let go of the set. Without stdio_finish() before, everything is dropped. NULL is fine. */
+void stdio_put(struct stdio *s);
+
+/* What an engine provides; the functions above call them. */
+struct stdio_engine {
+	struct stdio *(*new)(const bool want[3], int files[3], struct gcs_error *err);
+	int (*attach)(struct stdio *s, int sockets[3], struct gcs_error *err);
+	void (*finish)(struct stdio *s, uint32_t deadline_ms, stdio_done_fn done, void *arg);
+	void (*limit)(struct stdio *s, uint32_t ms);
+	void (*put)(struct stdio *s);
+};
+
+/* stdio_kmod.c: NULL with @err without a usable gcs.ko. stdio_user.c: cannot fail. */
+const struct stdio_engine *stdio_kmod_engine(struct gcs_error *err);
+const struct stdio_engine *stdio_user_engine(void);
+
+#endif

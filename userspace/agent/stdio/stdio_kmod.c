@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+/* Standard streams by gcs.ko: the kernel moves the bytes, the agent hears when a stream has finished. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "module.h"
+#include "stdio/stdio.h"
+
+struct stream {
+	uint64_t id;
+	bool exists;   /* it was made */
+	bool finished; /* the module has said so */
+	bool suspect;  /* events were missed: finished if it is not in the list taken since */
+};
+
+struct stdio {
+	struct stream streams[3];
+	bool finishing;
+	uint32_t limit_ms; /* 0 = none */
+	stdio_done_fn done;
+	void *arg;
+	struct stdio *next;
+};
+
+/* Protects the list and what is in the sets. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct stdio *sets;
+
+static bool delivered(const struct stdio *s)
+{
+	for (int i = 1; i < 3; i++)
+		if (s->streams[i].exists && !s->streams[i].finished)
+			return false;
+	return true;
+}
+
+/* Call the done functions that are due; none under the lock. */
+static void report(void)
+{
+	struct stdio *s;
+	stdio_done_fn done;
+	void *arg;
+
+	for (;;) {
+		pthread_mutex_lock(&lock);
+		for (s = sets; s && !(s->done && delivered(s));)
+			s = s->next;
+		if (!s) {
+			pthread_mutex_unlock(&lock);
+			return;
+		}
+		done = s->done;
+		arg = s->arg;
+		s->done = NULL;
+		pthread_mutex_unlock(&lock);
+		done(arg);
+	}
+}
+
+static void on_finished(const struct module_finished *f)
+{
+	pthread_mutex_lock(&lock);
+	for (struct stdio *s = sets; s; s = s->next)
+		for (int i = 0; i < 3; i++)
+			if (s->streams[i].exists && s->streams[i].id == f->id)
+				s->streams[i].finished = true;
+	pthread_mutex_unlock(&lock);
+	report();
+}
+
+static void on_missed(void)
+{
+	uint64_t *ids;
+	size_t count;
+
+	/* Streams made from here on need not be in the list. */
+	pthread_mutex_lock(&lock);
+	for (struct stdio *s = sets; s; s = s->next)
+		for (int i = 0; i < 3; i++)
+			s->streams[i].suspect = s->streams[i].exists;
+	pthread_mutex_unlock(&lock);
+	if (module_streams(&ids, &count, NULL) < 0)
+		return;
+	pthread_mutex_lock(&lock);
+	for (struct stdio *s = sets; s; s = s->next) {
+		for (int i = 0; i < 3; i++) {
+			size_t n = 0;
+
+			while (n < count && ids[n] != s->streams[i].id)
+				n++;
+			if (n == count && s->streams[i].suspect)
+				s->streams[i].finished = true;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	free(ids);
+	report();
+}
+
+static void kmod_put(struct stdio *s)
+{
+	struct stdio **at;
+
+	pthread_mutex_lock(&lock);
+	for (at = &sets; *at && *at != s;)
+		at = &(*at)->next;
+	if (*at)
+		*at = s->next;
+	pthread_mutex_unlock(&lock);
+	if (!s->finishing)
+		for (int i = 0; i < 3; i++)
+			if (s->streams[i].exists)
+				module_stream_finish(s->streams[i].id, GCS_FINISH_DISCARD, 0, 1, NULL);
+	free(s);
+}
+
+static struct stdio *kmod_new(const bool want[3], int files[3], struct gcs_error *err)
+{
+	struct stdio *s = calloc(1, sizeof(*s));
+
+	files[0] = files[1] = files[2] = -1;
+	if (!s) {
+		gcs_fail(err, ENOMEM, HR_FAIL, "standard streams");
+		return NULL;
+	}
+	/* Listed before there is a stream, so that no finished event finds nobody. */
+	pthread_mutex_lock(&lock);
+	s->next = sets;
+	sets = s;
+	pthread_mutex_unlock(&lock);
+	for (int i = 0; i < 3; i++) {
+		uint64_t id;
+
+		if (!want[i])
+			continue;
+		if (module_stream_open(i ? GCS_STREAM_WRITE : GCS_STREAM_READ, -1, i, &files[i], &id, err) < 0) {
+			stdio_close(files);
+			kmod_put(s);
+			return NULL;
+		}
+		/* The stream cannot finish before files[i] is closed. */
+		pthread_mutex_lock(&lock);
+		s->streams[i].id = id;
+		s->streams[i].exists = true;
+		pthread_mutex_unlock(&lock);
+	}
+	return s;
+}
+
+static int kmod_attach(struct stdio *s, int sockets[3], struct gcs_error *err)
+{
+	int ret = 0;
+
+	for (int i = 0; i < 3 && !ret; i++) {
+		if (!s->streams[i].exists)
+			continue;
+		if (sockets[i] < 0)
+			ret = module_stream_finish(s->streams[i].id, GCS_FINISH_DISCARD, 0, 0, err) < 0 ? -1 : 0;
+		else
+			ret = module_stream_attach(s->streams[i].id, sockets[i], err);
+	}
+	stdio_close(sockets);
+	return ret;
+}
+
+/* With the lock held: the module replaces the times of a stream, so they are given to it in one order. */
+static void finish_streams(struct stdio *s, uint32_t deadline_ms)
+{
+	for (int i = 0; i < 3; i++) {
+		struct stream *st = &s->streams[i];
+
+		if (!st->exists || st->finished)
+			continue;
+		/* A stream that is gone, or cannot be told to finish, is not waited for. */
+		if (module_stream_finish(st->id, i ? GCS_FINISH_DISCARD : 0, i ? STDIO_IDLE_MS : 0, deadline_ms, NULL) != 0)
+			st->finished = true;
+	}
+}
+
+static void kmod_finish(struct stdio *s, uint32_t deadline_ms, stdio_done_fn done, void *arg)
+{
+	pthread_mutex_lock(&lock);
+	s->finishing = true;
+	finish_streams(s, s->limit_ms ? s->limit_ms : deadline_ms);
+	s->done = done;
+	s->arg = arg;
+	pthread_mutex_unlock(&lock);
+	report();
+}
+
+static void kmod_limit(struct stdio *s, uint32_t ms)
+{
+	pthread_mutex_lock(&lock);
+	s->limit_ms = ms;
+	/* A stream that has gone meanwhile is reported by its event, on the event thread. */
+	for (int i = 1; s->finishing && i < 3; i++)
+		if (s->streams[i].exists && !s->streams[i].finished)
+			module_stream_finish(s->streams[i].id, GCS_FINISH_DISCARD, STDIO_IDLE_MS, ms, NULL);
+	pthread_mutex_unlock(&lock);
+}
+
+static const struct stdio_engine engine = {
+	.new = kmod_new,
+	.attach = kmod_attach,
+	.finish = kmod_finish,
+	.limit = kmod_limit,
+	.put = kmod_put,
+};
+
+const struct stdio_engine *stdio_kmod_engine(struct gcs_error *err)
+{
+	return module_init(on_finished, on_missed, err) < 0 ? NULL : &engine;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Disks and layers, as the bridge sees them (storage-and-network.md sections 3, 4 and 8). Any thread. */
+#ifndef GCS_STORAGE_H
+#define GCS_STORAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* Call once, after event_start(): listens for block devices. */
+int storage_init(struct gcs_error *err);
+
+struct mapped_disk {
+	const char *mount_path; /* "" = only wait for the disk */
+	uint8_t controller;	/* the host's index, 0..3 */
+	uint8_t lun;		/* 0..63 */
+	uint64_t partition;	/* 0 = whole disk */
+	bool read_only;
+	bool block_dev;		/* a symlink to the node instead of a mount */
+	bool encrypted;
+	bool ensure_filesystem;
+	const char *filesystem; /* "", "ext4", "xfs" */
+	char *const *options;	/* NULL-terminated, or NULL */
+};
+
+int disk_map(const struct mapped_disk *disk, struct gcs_error *err);
+int disk_unmap(const struct mapped_disk *disk, struct gcs_error *err);
+
+/* SCSIDevice Remove: unplug. A disk that is not there is success. */
+int disk_eject(uint8_t controller, uint8_t lun, struct gcs_error *err);
+
+struct combined_layers {
+	const char *root;	/* ContainerRootPath, the overlay's mount point */
+	const char *scratch;	/* ScratchPath; "" = read-only */
+	char *const *layers;	/* paths, top-most first, NULL-terminated */
+};
+
+int layers_combine(const struct combined_layers *l, struct gcs_error *err);
+int layers_remove(const char *root, struct gcs_error *err);
+
+/*
+ * For container_delete(): undo the bind of the bundle on the scratch if layers_combine() made one. Succeeds if there
+ * is none.
+ */
+int layers_release_bundle(const char *bundle, struct gcs_error *err);
+
+#endif

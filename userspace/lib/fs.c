@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: MIT
+/* Small file system helpers that never follow a link or a mount out of where they were pointed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "cleanup.h"
+#include "fs.h"
+
+bool path_is_plain(const char *path)
+{
+	if (path[0] != '/' || strspn(path, "/") == strlen(path))
+		return false;
+	while (*path) {
+		size_t len = strcspn(++path, "/");
+
+		if ((len == 0 && *path) || (len == 1 && path[0] == '.') ||
+		    (len == 2 && path[0] == '.' && path[1] == '.'))
+			return false;
+		path += len;
+	}
+	return true;
+}
+
+bool path_is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	while (len && dir[len - 1] == '/')
+		len--;
+	return !strncmp(path, dir, len) && (path[len] == '/' || path[len] == '\0');
+}
+
+int fs_mkdir_p(const char *path, mode_t mode, bool *made, struct gcs_error *err)
+{
+	_cleanup_free_ char *p = strdup(path);
+	struct stat st;
+
+	if (made)
+		*made = false;
+	if (!p)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "%s: make directory", path);
+	for (size_t len = strlen(p); len > 1 && p[len - 1] == '/';)
+		p[--len] = '\0';
+	for (char *at = p + 1;; at++) {
+		at += strcspn(at, "/");
+		char end = *at;
+
+		*at = '\0';
+		if (mkdir(p, mode) == 0) {
+			if (!end && made)
+				*made = true;
+		} else if (errno != EEXIST) {
+			return gcs_fail(err, errno, HR_FAIL, "%s: make directory %s", path, p);
+		}
+		*at = end;
+		if (!end)
+			break;
+	}
+	if (stat(p, &st) < 0 || !S_ISDIR(st.st_mode))
+		return gcs_fail(err, ENOTDIR, HR_FAIL, "%s: make directory", path);
+	return 0;
+}
+
+static int open_in_root(int root, const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+
+	return syscall(SYS_openat2, root, path, &how, sizeof(how));
+}
+
+int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, struct gcs_error *err)
+{
+	_cleanup_close_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int parent = -1;
+	_cleanup_free_ char *p = strdup(path);
+	char *name = p, *at;
+
+	if (root_fd < 0 || !p)
+		return gcs_fail(err, errno, HR_FAIL, "%s: open root %s", path, root);
+	parent = open_in_root(root_fd, "/");
+	if (parent < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: open root %s", path, root);
+	/* Each prefix is resolved afresh from the root, so that a link in it cannot lead out. */
+	for (at = p; *at;) {
+		int fd;
+		char end;
+
+		at += strspn(at, "/");
+		name = at;
+		at += strcspn(at, "/");
+		if (at == name)
+			break;
+		end = *at;
+		*at = '\0';
+		fd = open_in_root(root_fd, p);
+		if (fd < 0 && errno == ENOENT) {
+			if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+				return gcs_fail(err, errno, HR_FAIL, "%s: make %s in %s", path, p, root);
+			fd = open_in_root(root_fd, p);
+		}
+		if (fd < 0)
+			return gcs_fail(err, errno, HR_FAIL, "%s: resolve %s in %s", path, p, root);
+		*at = end;
+		close(parent);
+		parent = fd;
+	}
+	return 0;
+}
+
+static int write_all(int fd, const char *data, size_t length)
+{
+	while (length) {
+		ssize_t n = write(fd, data, length);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		data += n;
+		length -= n;
+	}
+	return 0;
+}
+
+int fs_write(const char *path, const char *data, size_t length, mode_t mode, struct gcs_error *err)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+
+	if (fd < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: create", path);
+	if (write_all(fd, data, length) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: write", path);
+	return 0;
+}
+
+char *fs_read(const char *path, size_t max, struct gcs_error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_free_ char *data = NULL;
+	size_t len = 0, room = 0;
+	ssize_t n;
+
+	if (fd < 0) {
+		gcs_fail(err, errno, HR_FAIL, "%s: open", path);
+		return NULL;
+	}
+	for (;;) {
+		if (len == room) {
+			char *bigger = realloc(data, (room = room ? room * 2 : 4096) + 1);
+
+			if (!bigger) {
+				gcs_fail(err, ENOMEM, HR_FAIL, "%s: read", path);
+				return NULL;
+			}
+			data = bigger;
+		}
+		n = read(fd, data + len, room - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			gcs_fail(err, errno, HR_FAIL, "%s: read", path);
+			return NULL;
+		}
+		if (n == 0)
+			break;
+		len += n;
+		if (len > max) {
+			gcs_fail(err, EFBIG, HR_FAIL, "%s: read", path);
+			return NULL;
+		}
+	}
+	data[len] = '\0';
+	return steal_ptr(&data);
+}
+
+int fs_poke(const char *path, const char *data, struct gcs_error *err)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: open", path);
+	if (write(fd, data, strlen(data)) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: write \"%s\"", path, data);
+	return 0;
+}
+
+int fs_is_mount(const char *path)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+	return !!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+/* Deeper directories are moved up first: who made the tree must not decide how much memory its removal takes. */
+#define DEPTH_MAX 32
+
+struct removal {
+	int top;	    /* the directory whose content goes */
+	unsigned int moved; /* directories that were moved there */
+};
+
+static int move_up(struct removal *r, int dir, const char *name)
+{
+	char to[64];
+	long ret;
+
+	/* A name that is taken, by the tree's maker on purpose perhaps, is not overwritten. */
+	do
+		snprintf(to, sizeof(to), ".removed-%u", r->moved++);
+	while ((ret = syscall(SYS_renameat2, dir, name, r->top, to, RENAME_NOREPLACE)) < 0 && errno == EEXIST);
+	return ret;
+}
+
+/* Remove what is in @dir (taken over). Returns how many entries had to stay, the first one named in @err. */
+static unsigned int remove_entries(struct removal *r, int dir, int depth, const char *path, struct gcs_error *err)
+{
+	_cleanup_dir_ DIR *d = fdopendir(dir);
+	unsigned int kept = 0;
+	struct dirent *e;
+
+	if (!d) {
+		gcs_fail(err, errno, HR_FAIL, "%s: read directory", path);
+		close(dir);
+		return 1;
+	}
+	while ((e = readdir(d))) {
+		struct statx st;
+		int fd;
+
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		if (statx(dirfd(d), e->d_name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0) {
+			if (errno == ENOENT)
+				continue;
+			if (!kept++)
+				gcs_fail(err, errno, HR_FAIL, "%s/%s: stat", path, e->d_name);
+			continue;
+		}
+		if (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) {
+			if (!kept++)
+				gcs_fail(err, EBUSY, HR_FAIL, "%s/%s: still mounted, not removed", path, e->d_name);
+			continue;
+		}
+		if (S_ISDIR(st.stx_mode) && depth >= DEPTH_MAX) {
+			if (move_up(r, dirfd(d), e->d_name) < 0 && !kept++)
+				gcs_fail(err, errno, HR_FAIL, "%s/%s: move up", path, e->d_name);
+			continue;
+		}
+		if (S_ISDIR(st.stx_mode)) {
+			/* O_NOFOLLOW and a look at the open directory: it may have been replaced meanwhile. */
+			fd = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			if (fd >= 0 && (statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) < 0 ||
+					(st.stx_attributes & STATX_ATTR_MOUNT_ROOT))) {
+				close(fd);
+				fd = -1;
+				errno = EBUSY;
+			}
+			if (fd < 0) {
+				if (!kept++)
+					gcs_fail(err, errno, HR_FAIL, "%s/%s: open", path, e->d_name);
+				continue;
+			}
+			if (remove_entries(r, fd, depth + 1, e->d_name, kept ? NULL : err)) {
+				if (!kept++)
+					gcs_fail_prefix(err, "%s", path);
+				continue;
+			}
+		}
+		if (unlinkat(dirfd(d), e->d_name, S_ISDIR(st.stx_mode) ? AT_REMOVEDIR : 0) < 0 && errno != ENOENT)
+			if (!kept++)
+				gcs_fail(err, errno, HR_FAIL, "%s/%s: remove", path, e->d_name);
+	}
+	return kept;
+}
+
+/* Returns 0 when the directory is empty. */
+static int empty_dir(const char *path, struct gcs_error *err)
+{
+	_cleanup_close_ int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct removal r = { .top = top };
+	unsigned int before;
+	int dir;
+
+	if (top < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: open", path);
+	do {
+		before = r.moved;
+		dir = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dir < 0)
+			return gcs_fail(err, errno, HR_FAIL, "%s: open", path);
+		if (remove_entries(&r, dir, 0, path, err))
+			return -1;
+	} while (r.moved != before);
+	return 0;
+}
+
+int fs_remove_tree(const char *path, struct gcs_error *err)
+{
+	struct stat st;
+	int mount;
+
+	mount = fs_is_mount(path);
+	if (mount < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: stat", path);
+	if (mount)
+		return gcs_fail(err, EBUSY, HR_FAIL, "%s: still mounted, not removed", path);
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : gcs_fail(err, errno, HR_FAIL, "%s: stat", path);
+	if (S_ISDIR(st.st_mode) && empty_dir(path, err) < 0)
+		return -1;
+	if ((S_ISDIR(st.st_mode) ? rmdir(path) : unlink(path)) < 0 && errno != ENOENT)
+		return gcs_fail(err, errno, HR_FAIL, "%s: remove", path);
+	return 0;
+}
+
+int fs_unmount(const char *path, struct gcs_error *err)
+{
+	int mount = fs_is_mount(path);
+
+	if (mount < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: stat", path);
+	if (mount && umount2(path, UMOUNT_NOFOLLOW) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: unmount", path);
+	return 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Small file system helpers that never follow a link or a mount out of where they were pointed. */
+#ifndef GCS_FS_H
+#define GCS_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "error.h"
+
+/* Absolute, not "/", no empty, "." or ".." component; a slash at the end is allowed. */
+bool path_is_plain(const char *path);
+
+/* Is @path @dir or below it, by components? Both plain. */
+bool path_is_below(const char *path, const char *dir);
+
+/* Make @path and its missing parents. *@made (may be NULL) tells whether @path itself was made. */
+int fs_mkdir_p(const char *path, mode_t mode, bool *made, struct gcs_error *err);
+
+/* The same for @path as seen by a process whose root is @root: links are resolved inside. */
+int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, struct gcs_error *err);
+
+/* Replace the content of a file. */
+int fs_write(const char *path, const char *data, size_t length, mode_t mode, struct gcs_error *err);
+
+/* Read a whole file of at most @max bytes: malloc'd, NUL-terminated. Returns NULL with @err. */
+char *fs_read(const char *path, size_t max, struct gcs_error *err);
+
+/* Write to an existing kernel file (sysfs, cgroup) in one write(2). */
+int fs_poke(const char *path, const char *data, struct gcs_error *err);
+
+/* Is something mounted exactly on @path? 0 if not, or if it does not exist; -1 with errno. */
+int fs_is_mount(const char *path);
+
+/*
+ * Remove a tree. Stops at mount points: nothing behind one is removed, and the directory that holds it stays, which is
+ * an error. A missing path is success.
+ */
+int fs_remove_tree(const char *path, struct gcs_error *err);
+
+/* Unmount what is mounted on @path; nothing mounted, or no such path, is success. */
+int fs_unmount(const char *path, struct gcs_error *err);
+
+#endif

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+/* gcs.ko as its client sees it: ioctls on /dev/gcs, events of the netlink family. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <netlink/genl/ctrl.h>
+#include <netlink/genl/genl.h>
+#include <netlink/netlink.h>
+
+#include "event.h"
+#include "module.h"
+
+static int device = -1;
+static struct nl_sock *events;	/* multicast, used on the event thread only */
+static struct nl_sock *queries; /* dumps, used on the event thread only */
+static int family;
+static module_finished_fn on_finished;
+static module_missed_fn on_missed;
+
+static uint64_t get_u64(struct nlattr **a, int which)
+{
+	return a[which] ? nla_get_u64(a[which]) : 0;
+}
+
+static int parse(struct nl_msg *msg, struct nlattr **a)
+{
+	/* Kernel and agent may be of different age: what is not known here is ignored. */
+	return genlmsg_parse(nlmsg_hdr(msg), 0, a, GCS_A_MAX, NULL);
+}
+
+static int event_message(struct nl_msg *msg, void *arg)
+{
+	struct genlmsghdr *gh = nlmsg_data(nlmsg_hdr(msg));
+	struct nlattr *a[GCS_A_MAX + 1];
+	struct module_finished f;
+
+	if (gh->cmd != GCS_CMD_STREAM_FINISHED || parse(msg, a) < 0 || !a[GCS_A_STREAM_ID])
+		return NL_OK;
+	f.id = nla_get_u64(a[GCS_A_STREAM_ID]);
+	f.cookie = get_u64(a, GCS_A_STREAM_COOKIE);
+	f.bytes_in = get_u64(a, GCS_A_STREAM_BYTES_IN);
+	f.bytes_out = get_u64(a, GCS_A_STREAM_BYTES_OUT);
+	f.lost = get_u64(a, GCS_A_STREAM_LOST);
+	f.reason = a[GCS_A_STREAM_REASON] ? nla_get_u32(a[GCS_A_STREAM_REASON]) : 0;
+	on_finished(&f);
+	return NL_OK;
+}
+
+struct ids {
+	uint64_t *ids;
+	size_t count;
+};
+
+static int dump_message(struct nl_msg *msg, void *arg)
+{
+	struct nlattr *a[GCS_A_MAX + 1];
+	struct ids *l = arg;
+	uint64_t *bigger;
+
+	if (parse(msg, a) < 0 || !a[GCS_A_STREAM_ID])
+		return NL_OK;
+	bigger = reallocarray(l->ids, l->count + 1, sizeof(*bigger));
+	if (!bigger)
+		return -NLE_NOMEM;
+	l->ids = bigger;
+	l->ids[l->count++] = nla_get_u64(a[GCS_A_STREAM_ID]);
+	return NL_OK;
+}
+
+/* The kernel answers a dump within the request: this does not wait for anything. */
+static int dump(struct ids *l)
+{
+	struct nl_msg *msg = nlmsg_alloc();
+	int ret = -NLE_NOMEM;
+
+	if (!msg)
+		return ret;
+	nl_socket_modify_cb(queries, NL_CB_VALID, NL_CB_CUSTOM, dump_message, l);
+	if (genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, NLM_F_DUMP, GCS_CMD_STREAM_GET, GCS_GENL_VERSION))
+		ret = nl_send_auto(queries, msg);
+	if (ret >= 0)
+		ret = nl_recvmsgs_default(queries);
+	nlmsg_free(msg);
+	return ret;
+}
+
+int module_streams(uint64_t **ids, size_t *count, struct gcs_error *err)
+{
+	struct ids l;
+	int ret;
+
+	/* A list that changed while it was read is incomplete. */
+	do {
+		l = (struct ids){ 0 };
+		ret = dump(&l);
+		if (ret < 0)
+			free(l.ids);
+	} while (ret == -NLE_DUMP_INTR);
+	if (ret < 0)
+		return gcs_fail(err, 0, HR_FAIL, "gcs.ko: list streams: %s", nl_geterror(ret));
+	*ids = l.ids;
+	*count = l.count;
+	return 0;
+}
+
+static void on_readable(struct event *ev, uint32_t mask, void *arg)
+{
+	int ret;
+
+	do
+		ret = nl_recvmsgs_default(events);
+	while (ret >= 0);
+	/* libnl's name for ENOBUFS is NLE_NOMEM. */
+	if (ret == -NLE_NOMEM)
+		on_missed();
+}
+
+static int listen_events(struct gcs_error *err)
+{
+	int group, ret;
+
+	events = nl_socket_alloc();
+	queries = nl_socket_alloc();
+	if (!events || !queries)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "gcs.ko: netlink socket");
+	ret = genl_connect(queries);
+	if (ret >= 0)
+		ret = genl_connect(events);
+	if (ret >= 0)
+		ret = family = genl_ctrl_resolve(queries, GCS_GENL_NAME);
+	if (ret >= 0)
+		ret = group = genl_ctrl_resolve_grp(queries, GCS_GENL_NAME, GCS_GENL_GROUP_EVENTS);
+	if (ret >= 0)
+		ret = nl_socket_add_membership(events, group);
+	if (ret < 0)
+		return gcs_fail(err, 0, HR_FAIL, "gcs.ko: netlink family \"%s\": %s", GCS_GENL_NAME, nl_geterror(ret));
+	nl_socket_disable_seq_check(events);
+	nl_socket_modify_cb(events, NL_CB_VALID, NL_CB_CUSTOM, event_message, NULL);
+	nl_socket_set_nonblocking(events);
+	fcntl(nl_socket_get_fd(events), F_SETFD, FD_CLOEXEC);
+	fcntl(nl_socket_get_fd(queries), F_SETFD, FD_CLOEXEC);
+	if (!event_add(nl_socket_get_fd(events), EPOLLIN, on_readable, NULL, err))
+		return -1;
+	return 0;
+}
+
+int module_init(module_finished_fn finished, module_missed_fn missed, struct gcs_error *err)
+{
+	struct gcs_info info = { .size = sizeof(info) };
+
+	on_finished = finished;
+	on_missed = missed;
+	device = open("/dev/" GCS_DEVICE_NAME, O_RDWR | O_CLOEXEC);
+	if (device < 0)
+		return gcs_fail(err, errno, HR_FAIL, "gcs.ko: open /dev/%s", GCS_DEVICE_NAME);
+	if (ioctl(device, GCS_INFO, &info) < 0) {
+		gcs_fail(err, errno, HR_FAIL, "gcs.ko: ask for its version");
+		goto fail;
+	}
+	if (info.version < GCS_INTERFACE_VERSION || !(info.features & GCS_FEATURE_STREAM)) {
+		gcs_fail(err, 0, HR_FAIL, "gcs.ko: interface version %u with features 0x%llx, needed are %u and 0x%llx",
+			 info.version, (unsigned long long)info.features, GCS_INTERFACE_VERSION, GCS_FEATURE_STREAM);
+		goto fail;
+	}
+	if (listen_events(err) < 0)
+		goto fail;
+	return 0;
+fail:
+	nl_socket_free(events);
+	nl_socket_free(queries);
+	close(device);
+	device = -1;
+	return -1;
+}
+
+int module_stream_open(uint32_t flags, int socket, uint64_t cookie, int *file, uint64_t *id, struct gcs_error *err)
+{
+	struct gcs_stream_open o = { .size = sizeof(o), .flags = flags, .socket_fd = socket, .cookie = cookie };
+
+	*file = ioctl(device, GCS_STREAM_OPEN, &o);
+	if (*file < 0)
+		return gcs_fail(err, errno, HR_FAIL, "gcs.ko: open a stream");
+	*id = o.id;
+	return 0;
+}
+
+int module_stream_attach(uint64_t id, int socket, struct gcs_error *err)
+{
+	struct gcs_stream_attach a = { .size = sizeof(a), .id = id, .socket_fd = socket };
+
+	if (ioctl(device, GCS_STREAM_ATTACH, &a) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "gcs.ko: stream %llu: attach its socket", (unsigned long long)id);
+	return 0;
+}
+
+int module_stream_finish(uint64_t id, uint32_t flags, uint32_t idle_ms, uint32_t deadline_ms, struct gcs_error *err)
+{
+	struct gcs_stream_finish f = { .size = sizeof(f), .flags = flags, .id = id, .idle_ms = idle_ms,
+				       .deadline_ms = deadline_ms };
+
+	if (ioctl(device, GCS_STREAM_FINISH, &f) == 0)
+		return 0;
+	if (errno == ENOENT)
+		return 1;
+	return gcs_fail(err, errno, HR_FAIL, "gcs.ko: stream %llu: finish", (unsigned long long)id);
+}

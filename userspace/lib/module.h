@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* gcs.ko as its client sees it: ioctls on /dev/gcs, events of the netlink family. Any thread. */
+#ifndef GCS_MODULE_H
+#define GCS_MODULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/gcs.h>
+
+#include "error.h"
+
+struct module_finished {
+	uint64_t id, cookie, bytes_in, bytes_out, lost;
+	uint32_t reason; /* enum gcs_stream_reason */
+};
+
+/* On the event thread. */
+typedef void (*module_finished_fn)(const struct module_finished *f);
+
+/* Events were missed: ask with module_streams() which streams there are. On the event thread. */
+typedef void (*module_missed_fn)(void);
+
+/*
+ * Open /dev/gcs, check that it can do streams, and listen for finished ones. Call once, after event_start(). An error
+ * if there is no usable module.
+ */
+int module_init(module_finished_fn finished, module_missed_fn missed, struct gcs_error *err);
+
+/* Make a stream; @flags: GCS_STREAM_*; @socket: -1 or a vsock connection, which stays the caller's. */
+int module_stream_open(uint32_t flags, int socket, uint64_t cookie, int *file, uint64_t *id, struct gcs_error *err);
+int module_stream_attach(uint64_t id, int socket, struct gcs_error *err);
+
+/* The ids of all streams; free *@ids. On the event thread only. */
+int module_streams(uint64_t **ids, size_t *count, struct gcs_error *err);
+
+/* Returns 1 if the stream has finished already. */
+int module_stream_finish(uint64_t id, uint32_t flags, uint32_t idle_ms, uint32_t deadline_ms, struct gcs_error *err);
+
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/* Boot a UVM: listeners first, then QEMU, then what the guest does in order: entropy, log, bridge. */
+#include "boot.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "timing.h"
+
+#define ENTROPY_BYTES 512
+#define POWER_OFF_MS 10000
+/* Until then the guest has come up, or this KVM does not run it. */
+#define KVM_TRIAL_MS 8000
+#define CPUID_VMX (1u << 5) /* leaf 1, ECX */
+#define CPUID_SVM (1u << 2) /* leaf 0x80000001, ECX */
+
+static int accept_guest(struct uvm *u, int listener, int64_t deadline, const char *what, struct gcs_error *err)
+{
+	if (watch_wait(&u->watch, listener, POLLIN, deadline, what, err) < 0)
+		return -1;
+	return ports_accept(u->ports, listener, err);
+}
+
+static int give_entropy(int fd, struct gcs_error *err)
+{
+	char bytes[ENTROPY_BYTES];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes) || write(fd, bytes, sizeof(bytes)) != sizeof(bytes))
+		return gcs_fail(err, errno, HR_FAIL, "give the guest entropy");
+	return 0;
+}
+
+static int come_up(struct uvm *u, const struct run_options *o, const int listeners[3], double start, bool trial,
+		   struct json_object *figures, struct gcs_error *err)
+{
+	int64_t deadline = watch_deadline((int64_t)o->boot_timeout_s * 1000);
+	_cleanup_close_ int fd = -1;
+
+	fd = accept_guest(u, listeners[0], trial ? watch_deadline(KVM_TRIAL_MS) : deadline,
+			  "the guest to come up (entropy connection)", err);
+	timing_since(figures, "qemu_to_entropy_ms", start);
+	if (fd < 0 || give_entropy(fd, err) < 0)
+		return -1;
+	close(steal_fd(&fd));
+	fd = accept_guest(u, listeners[1], deadline, "the guest to come up (log connection)", err);
+	timing_since(figures, "qemu_to_log_ms", start);
+	if (fd < 0)
+		return -1;
+	u->log = tail_start(steal_fd(&fd), o->debug, err);
+	if (!u->log)
+		return -1;
+	fd = accept_guest(u, listeners[2], deadline, "the guest to come up (bridge connection)", err);
+	timing_since(figures, "qemu_to_bridge_ms", start);
+	if (fd < 0)
+		return -1;
+	u->guest = (struct guest){ .ports = u->ports, .watch = &u->watch, .next_port = PORT_STDIO_FIRST };
+	u->guest.bridge = bridge_open(steal_fd(&fd), &u->watch, err);
+	if (!u->guest.bridge || guest_negotiate(&u->guest, err) < 0)
+		return -1;
+	timing_since(figures, "qemu_to_negotiated_ms", start);
+	return 0;
+}
+
+static int try_boot(struct uvm *u, const struct run_options *o, enum accel accel, bool trial, struct json_object *figures,
+		    struct gcs_error *err)
+{
+	static const uint32_t ports[3] = { PORT_ENTROPY, PORT_LOG, PORT_BRIDGE };
+	_cleanup_free_ char *append = NULL;
+	struct vm_options vm = { .uvm_dir = o->uvm_dir, .cpus = o->cpus, .memory_mib = o->memory_mib, .accel = accel,
+				 .debug = o->debug };
+	int listeners[3] = { -1, -1, -1 };
+	double start;
+
+	if (asprintf(&append, "console=ttyS0 quiet panic=-1%s%s -- -e 1 /bin/vsockexec -e 109 /bin/gcs -v4 -log-format json -loglevel %s%s",
+		     o->kernel_args ? " " : "", o->kernel_args ? o->kernel_args : "", o->debug ? "debug" : "info",
+		     o->no_kmod ? " -no-kmod" : "") < 0)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "boot");
+	vm.append = append;
+	u->ports = ports_open(o->vsock, err);
+	if (!u->ports)
+		return -1;
+	for (int i = 0; i < 3; i++) {
+		listeners[i] = ports_listen(u->ports, ports[i], err);
+		if (listeners[i] < 0)
+			return -1; /* the others end with the ports */
+	}
+	start = timing_now();
+	u->vm = vm_start(&vm, u->ports, &u->watch, err);
+	return u->vm ? come_up(u, o, listeners, start, trial, figures, err) : -1;
+}
+
+/* Some sandboxes have a /dev/kvm without hardware behind it, which starts a VM and gets nowhere. */
+static bool kvm_usable(void)
+{
+	unsigned int a, b, c = 0, d, e = 0;
+
+	if (access("/dev/kvm", R_OK | W_OK) < 0)
+		return false;
+	__get_cpuid(1, &a, &b, &c, &d);
+	__get_cpuid(0x80000001, &a, &b, &e, &d);
+	return (c & CPUID_VMX) || (e & CPUID_SVM);
+}
+
+int uvm_boot(struct uvm *u, const struct run_options *o, struct json_object *figures, struct gcs_error *err)
+{
+	int signal_fd = u->watch.signal_fd;
+	struct gcs_error kvm_err = { 0 };
+
+	if (o->accel != ACCEL_AUTO)
+		return try_boot(u, o, o->accel, false, figures, err);
+	if (kvm_usable()) {
+		if (try_boot(u, o, ACCEL_KVM, true, figures, &kvm_err) == 0)
+			return 0;
+		/* Without QEMU or image, or with an impatient user, the other way is no better. */
+		if (kvm_err.err == EINTR || kvm_err.err == ENOENT) {
+			*err = kvm_err;
+			return -1;
+		}
+		fprintf(stderr, "uvmctl: KVM does not run the VM (%s); going on without it\n", kvm_err.text);
+		uvm_end(u, false);
+		*u = (struct uvm){ .watch = { .vm_fd = -1, .signal_fd = signal_fd } };
+	}
+	return try_boot(u, o, ACCEL_TCG, false, figures, err);
+}
+
+void uvm_end(struct uvm *u, bool orderly)
+{
+	uint64_t id;
+
+	/* There is no answer to this one: the VM is gone. */
+	if (orderly && bridge_send(u->guest.bridge, MSG_SHUTDOWN_FORCED, NULL_GUID, NULL, &id, NULL) < 0)
+		orderly = false;
+	vm_end(u->vm, orderly ? POWER_OFF_MS : 0);
+	bridge_close(u->guest.bridge);
+	ports_close(u->ports);
+	tail_stop(u->log);
+	u->vm = NULL;
+	u->guest.bridge = NULL;
+	u->ports = NULL;
+	u->log = NULL;
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+/* The UVM as a QEMU process. All that it shares with us are descriptors: nothing of it has a name on the disk. */
+#include "qemu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "cleanup.h"
+#include "proc.h"
+#include "qmp.h"
+#include "tail.h"
+
+#define QEMU "qemu-system-x86_64"
+#define CONSOLE_LINES 20
+#define ARGS_MAX 64
+
+struct vm {
+	int pidfd;
+	int code; /* how it ended, when pidfd is -1 */
+	struct watch *watch;
+	struct qmp *qmp;
+	struct tail *console, *messages;
+	unsigned int next_fdset;
+	unsigned int fdset[2][64]; /* by controller and LUN; 0: no disk */
+};
+
+/* An argument vector whose strings are its own. */
+struct args {
+	char *v[ARGS_MAX];
+	size_t n;
+};
+
+static void add(struct args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct args *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (a->n == ARGS_MAX - 1 || vasprintf(&a->v[a->n++], fmt, ap) < 0)
+		abort(); /* the number is fixed below; a few bytes are always there */
+	va_end(ap);
+}
+
+static void args_free(struct args *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		free(a->v[i]);
+}
+
+/* A comma ends an option's value in QEMU's syntax; doubled it stands for itself. */
+static char *escape(const char *dir, const char *name)
+{
+	char *out = malloc(2 * (strlen(dir) + strlen(name)) + 2), *to = out;
+
+	if (!out)
+		abort();
+	for (const char *from = dir; *from; from++) {
+		if (*from == ',')
+			*to++ = ',';
+		*to++ = *from;
+	}
+	sprintf(to, "/%s", name);
+	return out;
+}
+
+static void build_args(struct args *a, const struct vm_options *o, struct ports *ports, int qmp_fd, int console_fd)
+{
+	_cleanup_free_ char *kernel = escape(o->uvm_dir, "vmlinuz"), *initrd = escape(o->uvm_dir, "initrd.img");
+	uint64_t cid;
+	int vsock_fd = ports_vm_fd(ports, &cid);
+
+	add(a, QEMU);
+	add(a, "-nodefaults");
+	add(a, "-no-user-config");
+	add(a, "-no-reboot");
+	add(a, "-display");
+	add(a, "none");
+	add(a, "-machine");
+	add(a, "q35,nvdimm=on,memory-backend=memory");
+	add(a, "-accel");
+	add(a, o->accel == ACCEL_KVM ? "kvm" : "tcg,thread=multi");
+	add(a, "-cpu");
+	add(a, o->accel == ACCEL_KVM ? "host" : "max");
+	add(a, "-smp");
+	add(a, "%u", o->cpus);
+	add(a, "-m");
+	add(a, "%uM", o->memory_mib);
+	add(a, "-object");
+	add(a, "memory-backend-memfd,id=memory,share=on,size=%uM", o->memory_mib);
+	add(a, "-chardev");
+	add(a, "socket,id=qmp,fd=%d", qmp_fd);
+	add(a, "-mon");
+	add(a, "chardev=qmp,mode=control");
+	add(a, "-chardev");
+	add(a, "socket,id=console,fd=%d", console_fd);
+	add(a, "-serial");
+	add(a, "chardev:console");
+	add(a, "-device");
+	add(a, "virtio-scsi-pci,id=scsi0");
+	add(a, "-device");
+	add(a, "virtio-scsi-pci,id=scsi1");
+	if (cid) {
+		add(a, "-device");
+		add(a, "vhost-vsock-pci,guest-cid=%" PRIu64 ",vhostfd=%d", cid, vsock_fd);
+	} else {
+		add(a, "-chardev");
+		add(a, "socket,id=vsock,fd=%d", vsock_fd);
+		add(a, "-device");
+		add(a, "vhost-user-vsock-pci,chardev=vsock");
+	}
+	add(a, "-kernel");
+	add(a, "%s", kernel);
+	add(a, "-initrd");
+	add(a, "%s", initrd);
+	add(a, "-append");
+	add(a, "%s", o->append);
+}
+
+static int check_file(const char *dir, const char *name, struct gcs_error *err)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (access(path, R_OK) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "UVM image: %s", path);
+	return 0;
+}
+
+static int start_qemu(struct vm *vm, const struct vm_options *o, struct ports *ports, int *qmp_fd, struct gcs_error *err)
+{
+	_cleanup_close_ int qmp_theirs = -1, console_theirs = -1, console_ours = -1, said_theirs = -1, said_ours = -1;
+	struct proc p = PROC_INIT;
+	struct args args = { .n = 0 };
+	int pair[2];
+	uint64_t cid;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "start QEMU: socketpair");
+	*qmp_fd = pair[0];
+	qmp_theirs = pair[1];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "start QEMU: socketpair");
+	console_ours = pair[0];
+	console_theirs = pair[1];
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "start QEMU: pipe");
+	said_ours = pair[0];
+	said_theirs = pair[1];
+
+	build_args(&args, o, ports, qmp_theirs, console_theirs);
+	p.argv = args.v;
+	p.fds[1] = p.fds[2] = said_theirs;
+	p.keep[0] = qmp_theirs;
+	p.keep[1] = console_theirs;
+	p.keep[2] = ports_vm_fd(ports, &cid);
+	p.keep[3] = -1;
+	vm->pidfd = proc_start(&p, &pid, err);
+	args_free(&args);
+	if (vm->pidfd < 0) {
+		if (err->err == ENOENT)
+			gcs_fail(err, ENOENT, HR_FAIL, "no QEMU (Debian package qemu-system-x86): %s in PATH", QEMU);
+		return -1;
+	}
+	ports_vm_started(ports);
+	vm->console = tail_start(steal_fd(&console_ours), o->debug, err);
+	vm->messages = vm->console ? tail_start(steal_fd(&said_ours), o->debug, err) : NULL;
+	return vm->messages ? 0 : -1;
+}
+
+struct vm *vm_start(const struct vm_options *o, struct ports *ports, struct watch *watch, struct gcs_error *err)
+{
+	_cleanup_close_ int qmp_fd = -1;
+	struct vm *vm;
+
+	if (check_file(o->uvm_dir, "vmlinuz", err) < 0 || check_file(o->uvm_dir, "initrd.img", err) < 0)
+		return NULL;
+	vm = calloc(1, sizeof(*vm));
+	if (!vm) {
+		gcs_fail(err, ENOMEM, HR_FAIL, "VM");
+		return NULL;
+	}
+	vm->pidfd = -1;
+	vm->watch = watch;
+	if (start_qemu(vm, o, ports, &qmp_fd, err) < 0)
+		goto err_start;
+	watch->vm_fd = vm->pidfd;
+	vm->qmp = qmp_open(steal_fd(&qmp_fd), watch, err);
+	if (vm->qmp)
+		return vm;
+	if (err->err == ESHUTDOWN) {
+		_cleanup_free_ char *said = NULL;
+
+		free(vm_ended(vm, -1));
+		said = vm_messages(vm);
+		gcs_fail(err, 0, HR_FAIL, "QEMU did not start: %s", said);
+	}
+err_start:
+	vm_end(vm, 0);
+	return NULL;
+}
+
+static struct json_object *object(const char *key, const char *value)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, key, json_object_new_string(value));
+	return o;
+}
+
+static void set(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static int remove_fdset(struct vm *vm, unsigned int fdset, struct gcs_error *err)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "fdset-id", json_object_new_int((int)fdset));
+	return qmp_execute(vm->qmp, "remove-fd", o, -1, err);
+}
+
+static int add_blockdev(struct vm *vm, unsigned int fdset, bool read_only, const char *node, struct gcs_error *err)
+{
+	struct json_object *o = object("driver", "raw"), *file = object("driver", "file");
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/fdset/%u", fdset);
+	set(file, "filename", path);
+	json_object_object_add(file, "read-only", json_object_new_boolean(read_only));
+	set(o, "node-name", node);
+	json_object_object_add(o, "read-only", json_object_new_boolean(read_only));
+	json_object_object_add(o, "file", file);
+	return qmp_execute(vm->qmp, "blockdev-add", o, -1, err);
+}
+
+int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, bool read_only, struct gcs_error *err)
+{
+	unsigned int fdset = ++vm->next_fdset;
+	char node[32], bus[16];
+	struct json_object *o;
+
+	snprintf(node, sizeof(node), "disk-%u-%u", controller, lun);
+	snprintf(bus, sizeof(bus), "scsi%u.0", controller);
+	o = json_object_new_object();
+	json_object_object_add(o, "fdset-id", json_object_new_int((int)fdset));
+	if (qmp_execute(vm->qmp, "add-fd", o, fd, err) < 0)
+		return -1;
+	if (add_blockdev(vm, fdset, read_only, node, err) < 0)
+		goto err_blockdev;
+	o = object("driver", "scsi-hd");
+	set(o, "id", node);
+	set(o, "bus", bus);
+	set(o, "drive", node);
+	json_object_object_add(o, "lun", json_object_new_int((int)lun));
+	if (qmp_execute(vm->qmp, "device_add", o, -1, err) < 0)
+		goto err_device;
+	vm->fdset[controller][lun] = fdset;
+	return 0;
+
+err_device:
+	qmp_execute(vm->qmp, "blockdev-del", object("node-name", node), -1, NULL);
+err_blockdev:
+	remove_fdset(vm, fdset, NULL);
+	return -1;
+}
+
+int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct gcs_error *err)
+{
+	char node[32];
+
+	snprintf(node, sizeof(node), "disk-%u-%u", controller, lun);
+	if (qmp_execute(vm->qmp, "device_del", object("id", node), -1, err) < 0 ||
+	    qmp_wait_deleted(vm->qmp, node, err) < 0 ||
+	    qmp_execute(vm->qmp, "blockdev-del", object("node-name", node), -1, err) < 0 ||
+	    remove_fdset(vm, vm->fdset[controller][lun], err) < 0)
+		return -1;
+	vm->fdset[controller][lun] = 0;
+	return 0;
+}
+
+char *vm_console(struct vm *vm)
+{
+	return tail_lines(vm ? vm->console : NULL, CONSOLE_LINES);
+}
+
+char *vm_messages(struct vm *vm)
+{
+	return tail_lines(vm ? vm->messages : NULL, CONSOLE_LINES);
+}
+
+char *vm_ended(struct vm *vm, int wait_ms)
+{
+	struct pollfd p = { .fd = vm->pidfd, .events = POLLIN };
+	char *text = NULL;
+
+	if (vm->pidfd >= 0) {
+		if (poll(&p, 1, wait_ms) != 1)
+			return NULL;
+		vm->code = proc_wait(vm->pidfd);
+		vm->pidfd = vm->watch->vm_fd = -1;
+		tail_finish(vm->console);
+		tail_finish(vm->messages);
+	}
+	if (vm->code > 128)
+		return asprintf(&text, "QEMU was killed by signal %d", vm->code - 128) < 0 ? NULL : text;
+	if (vm->code)
+		return asprintf(&text, "QEMU failed with exit code %d", vm->code) < 0 ? NULL : text;
+	return strdup("the VM switched itself off");
+}
+
+void vm_end(struct vm *vm, int grace_ms)
+{
+	struct pollfd p = { .events = POLLIN };
+
+	if (!vm)
+		return;
+	if (vm->pidfd >= 0) {
+		p.fd = vm->pidfd;
+		if (!grace_ms || poll(&p, 1, grace_ms) != 1)
+			syscall(SYS_pidfd_send_signal, vm->pidfd, SIGKILL, NULL, 0);
+		free(vm_ended(vm, -1));
+	}
+	qmp_close(vm->qmp);
+	tail_stop(vm->console);
+	tail_stop(vm->messages);
+	free(vm);
+}

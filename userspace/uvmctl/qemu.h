@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* The UVM as a QEMU process: started, given disks, ended. */
+#ifndef UVMCTL_QEMU_H
+#define UVMCTL_QEMU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "listen.h"
+#include "watch.h"
+
+enum accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_TCG };
+
+struct vm_options {
+	const char *uvm_dir; /* has vmlinuz and initrd.img */
+	unsigned int cpus;
+	unsigned int memory_mib;
+	enum accel accel;    /* not ACCEL_AUTO */
+	const char *append;  /* the kernel's command line */
+	bool debug;	     /* show the console */
+};
+
+struct vm;
+
+/*
+ * Start QEMU with the guest's end of @ports. @watch->vm_fd is set to a descriptor that tells its end. NULL with @err: no
+ * QEMU, no kernel, or QEMU did not like something. QEMU dies with the calling thread.
+ */
+struct vm *vm_start(const struct vm_options *options, struct ports *ports, struct watch *watch, struct gcs_error *err);
+
+/*
+ * Hot-add the raw disk @fd as @lun of SCSI controller 0 or 1; vm_detach() removes it when the guest has let it go.
+ * Both return 0, or -1 with @err.
+ */
+int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, bool read_only, struct gcs_error *err);
+int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct gcs_error *err);
+
+/* The last lines of the guest's console and of QEMU's own messages; malloc'd. */
+char *vm_console(struct vm *vm);
+char *vm_messages(struct vm *vm);
+
+/* End QEMU, at once unless it ends by itself within @grace_ms, and free @vm. NULL is fine. */
+void vm_end(struct vm *vm, int grace_ms);
+
+/*
+ * If QEMU ends within @wait_ms, reap it, read everything it has said, and say how it ended (a malloc'd sentence). NULL:
+ * it has not ended.
+ */
+char *vm_ended(struct vm *vm, int wait_ms);
+
+#endif

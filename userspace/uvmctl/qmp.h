@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* QEMU's monitor protocol. */
+#ifndef UVMCTL_QMP_H
+#define UVMCTL_QMP_H
+
+#include <json-c/json_object.h>
+
+#include "watch.h"
+
+struct qmp;
+
+/* Take over @fd and leave the negotiation mode. NULL with @err. */
+struct qmp *qmp_open(int fd, const struct watch *watch, struct gcs_error *err);
+void qmp_close(struct qmp *q);
+
+/*
+ * Execute @command with @arguments (taken; NULL: none); @fd (-1: none) goes with it. Returns 0, or -1 with @err, which
+ * has QEMU's words.
+ */
+int qmp_execute(struct qmp *q, const char *command, struct json_object *arguments, int fd, struct gcs_error *err);
+
+/* Wait for the event that the device @id has been removed. */
+int qmp_wait_deleted(struct qmp *q, const char *id, struct gcs_error *err);
+
+#endif

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: MIT
+/* `uvmctl run`: a VM, its disks, one container, its streams, its exit code; then nothing is left. */
+#include "run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#include "agent_usage.h"
+#include "boot.h"
+#include "cleanup.h"
+#include "image.h"
+#include "relay.h"
+#include "spec.h"
+#include "timing.h"
+
+#define LOG_LINES 10
+#define DIED_MS 2000 /* between the end of the bridge and the end of QEMU */
+
+struct run {
+	struct run_options o;
+	struct uvm uvm;
+	struct json_object *figures;
+	char id[65], bundle[128], root[160], scratch[256];
+	struct guest_disk layer_disk, scratch_disk;
+	struct guest_process init;
+	struct relay *relays[3];
+	double started;
+	int signal; /* that ended the run */
+};
+
+static int make_names(struct run *r, struct gcs_error *err)
+{
+	unsigned char bytes[32];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		return gcs_fail(err, errno, HR_FAIL, "container id");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(r->id + 2 * i, 3, "%02x", bytes[i]);
+	snprintf(r->bundle, sizeof(r->bundle), "/run/gcs/c/%s", r->id);
+	snprintf(r->root, sizeof(r->root), "%s/rootfs", r->bundle);
+	snprintf(r->scratch, sizeof(r->scratch), "%s/scratch/%s", r->bundle, r->id);
+	r->layer_disk = (struct guest_disk){ .controller = 0, .lun = 0, .mount_path = "/run/mounts/scsi/m0" };
+	r->scratch_disk = (struct guest_disk){ .controller = 1, .lun = 0, .mount_path = r->bundle, .scratch = true };
+	return 0;
+}
+
+static int attach(struct run *r, const struct guest_disk *d, int fd, const char *figure, struct gcs_error *err)
+{
+	double start = timing_now();
+
+	if (vm_attach(r->uvm.vm, d->controller, d->lun, fd, !d->scratch, err) < 0 ||
+	    guest_mount(&r->uvm.guest, d, err) < 0)
+		return -1;
+	timing_since(r->figures, figure, start);
+	return 0;
+}
+
+static int detach(struct run *r, const struct guest_disk *d, struct gcs_error *err)
+{
+	if (guest_unmount(&r->uvm.guest, d, err) < 0 || guest_eject(&r->uvm.guest, d, err) < 0)
+		return -1;
+	return vm_detach(r->uvm.vm, d->controller, d->lun, err);
+}
+
+static int create(struct run *r, struct gcs_error *err)
+{
+	char hostname[13];
+	struct spec_options spec = { .root = r->root, .hostname = hostname, .cwd = r->o.cwd, .env = r->o.env,
+				     .args = r->o.command };
+	double start = timing_now();
+
+	snprintf(hostname, sizeof(hostname), "%.12s", r->id);
+	if (guest_combine(&r->uvm.guest, r->id, r->root, r->layer_disk.mount_path, r->scratch, err) < 0)
+		return -1;
+	timing_since(r->figures, "combine_ms", start);
+	start = timing_now();
+	if (guest_create(&r->uvm.guest, r->id, r->bundle, r->scratch, spec_build(&spec), err) < 0)
+		return -1;
+	timing_since(r->figures, "create_ms", start);
+	return 0;
+}
+
+static int start(struct run *r, uint64_t *wait_id, struct gcs_error *err)
+{
+	double start = timing_now();
+
+	r->init.want[0] = r->o.interactive;
+	r->init.want[1] = r->init.want[2] = true;
+	if (bridge_call(r->uvm.guest.bridge, MSG_START, r->id, NULL, NULL, err) < 0 ||
+	    guest_execute(&r->uvm.guest, r->id, NULL, &r->init, err) < 0)
+		return -1;
+	timing_since(r->figures, "start_ms", start);
+	r->started = timing_now();
+	if (r->init.want[0]) {
+		r->relays[0] = relay_to_guest(STDIN_FILENO, r->init.sockets[0], err);
+		if (!r->relays[0])
+			return -1;
+	}
+	for (int i = 1; i < 3; i++) {
+		r->relays[i] = relay_from_guest(r->init.sockets[i], i, err);
+		if (!r->relays[i])
+			return -1;
+	}
+	return guest_wait_send(&r->uvm.guest, r->id, r->init.pid, wait_id, err);
+}
+
+/* The first signal goes to the container as it is, the second as SIGKILL, the third ends us. */
+static int pass_on_signal(struct run *r, unsigned int *seen, struct gcs_error *err)
+{
+	struct watch *watch = &r->uvm.watch;
+	struct signalfd_siginfo info;
+	int signal_fd = watch->signal_fd, ret;
+
+	if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	if (++*seen > 2) {
+		r->signal = (int)info.ssi_signo;
+		gcs_fail(err, 0, HR_FAIL, "stopped by a signal");
+		err->err = EINTR;
+		return -1;
+	}
+	watch->signal_fd = -1; /* one signal must not keep the other from arriving */
+	ret = guest_signal(&r->uvm.guest, r->id, r->init.pid, *seen == 1 ? (int)info.ssi_signo : SIGKILL, err);
+	watch->signal_fd = signal_fd;
+	/* It may have ended just now; that is what was wanted. */
+	return ret < 0 && err->hr != HR_NOT_FOUND ? -1 : 0;
+}
+
+static int wait_for_exit(struct run *r, uint64_t wait_id, uint32_t *code, struct gcs_error *err)
+{
+	_cleanup_json_ struct json_object *answer = NULL;
+	struct bridge *b = r->uvm.guest.bridge;
+	unsigned int signals = 0;
+
+	while (!bridge_take(b, wait_id, &answer)) {
+		int ret = watch_wait(&r->uvm.watch, bridge_fd(b), POLLIN, -1, "the container's end", err);
+
+		if (ret < 0 && err->err == EINTR)
+			ret = pass_on_signal(r, &signals, err);
+		else if (ret == 0)
+			ret = bridge_read(b, err);
+		if (ret < 0)
+			return -1;
+	}
+	timing_since(r->figures, "run_ms", r->started);
+	return guest_exit_code(answer, code, err);
+}
+
+/* Whatever the container has written is written before we end; only a signal ends that. */
+static int finish_output(struct run *r, struct gcs_error *err)
+{
+	static const char *const figures[] = { "stdin_bytes", "stdout_bytes", "stderr_bytes" };
+	struct watch patience = { .vm_fd = -1, .signal_fd = r->uvm.watch.signal_fd };
+
+	for (int i = 0; i < 3; i++) {
+		if (!r->relays[i])
+			continue;
+		if (i && watch_wait(&patience, relay_done_fd(r->relays[i]), POLLIN, -1, "the output to be taken", err) < 0)
+			return -1;
+		timing_count(r->figures, figures[i], relay_finish(r->relays[i]));
+		r->relays[i] = NULL;
+	}
+	return 0;
+}
+
+/* All that was done in the guest is undone, in reverse. */
+static int undo(struct run *r, struct gcs_error *err)
+{
+	struct guest *g = &r->uvm.guest;
+	double start = timing_now();
+	int ret = 0;
+
+	if (guest_separate(g, r->id, r->root, err) < 0 ||
+	    bridge_call(g->bridge, MSG_DELETE_CONTAINER_STATE, r->id, NULL, NULL, err) < 0 ||
+	    detach(r, &r->scratch_disk, err) < 0 || detach(r, &r->layer_disk, err) < 0)
+		ret = -1;
+	timing_since(r->figures, "undo_ms", start);
+	return ret;
+}
+
+static int run_container(struct run *r, int layer_fd, int scratch_fd, uint32_t *code, struct gcs_error *err)
+{
+	struct agent_usage before = { 0 };
+	uint64_t wait_id;
+
+	if (make_names(r, err) < 0 || uvm_boot(&r->uvm, &r->o, r->figures, err) < 0 ||
+	    attach(r, &r->layer_disk, layer_fd, "disk_attach_layer_ms", err) < 0 ||
+	    attach(r, &r->scratch_disk, scratch_fd, "disk_attach_scratch_ms", err) < 0 || create(r, err) < 0 ||
+	    start(r, &wait_id, err) < 0)
+		return -1;
+	/* The container runs already; what is measured is what the agent does while it does. */
+	if (r->o.timing && agent_usage(&r->uvm.guest, &before, err) < 0)
+		return -1;
+	if (wait_for_exit(r, wait_id, code, err) < 0 || finish_output(r, err) < 0)
+		return -1;
+	return r->o.timing ? agent_note(&r->uvm.guest, &before, r->figures, err) : 0;
+}
+
+static void print_tail(const char *title, char *text)
+{
+	if (text && *text)
+		fprintf(stderr, "--- %s\n%s\n", title, text);
+	free(text);
+}
+
+/* What went wrong, and if it is the VM that did, what it has said last. */
+static void report(struct run *r, const struct gcs_error *err)
+{
+	_cleanup_free_ char *ended = NULL;
+	bool vm = r->uvm.vm && (err->err == ESHUTDOWN || err->err == ETIMEDOUT || err->err == ECONNRESET || err->err == EPIPE);
+
+	if (vm)
+		ended = vm_ended(r->uvm.vm, err->err == ETIMEDOUT ? 0 : DIED_MS);
+	if (r->o.json) {
+		_cleanup_json_ struct json_object *o = json_object_new_object();
+
+		json_object_object_add(o, "error", json_object_new_string(err->text));
+		if (ended)
+			json_object_object_add(o, "vm", json_object_new_string(ended));
+		if (vm) {
+			_cleanup_free_ char *console = vm_console(r->uvm.vm);
+
+			json_object_object_add(o, "console", json_object_new_string(console));
+		}
+		fprintf(stderr, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+		return;
+	}
+	fprintf(stderr, "uvmctl: %s%s%s\n", err->text, ended ? ": " : "", ended ? ended : "");
+	if (!vm)
+		return;
+	print_tail("QEMU", vm_messages(r->uvm.vm));
+	print_tail("the end of the guest's console", vm_console(r->uvm.vm));
+	print_tail("the end of the guest's log", tail_lines(r->uvm.log, LOG_LINES));
+}
+
+/* What a failed Create means for the exit code: the OCI runtime says it in words only. */
+static int failure_code(const struct run *r, const struct gcs_error *err)
+{
+	bool command = strstr(err->text, "executable") || strstr(err->text, "exec:");
+
+	if (command && (strstr(err->text, "not found") || strstr(err->text, "No such file or directory")))
+		return EXIT_NOT_FOUND;
+	if ((command && (strstr(err->text, "Permission denied") || strstr(err->text, "not permitted"))) ||
+	    strstr(err->text, "Exec format error"))
+		return EXIT_NOT_EXECUTABLE;
+	return r->signal ? 128 + r->signal : EXIT_OWN;
+}
+
+static int block_signals(struct gcs_error *err)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return fd < 0 ? gcs_fail(err, errno, HR_FAIL, "signalfd") : fd;
+}
+
+static int run(struct run *r, struct gcs_error *err)
+{
+	_cleanup_close_ int layer_fd = -1, scratch_fd = -1, signal_fd = -1;
+	struct gcs_error undo_err = { 0 };
+	struct signalfd_siginfo info;
+	double begin = timing_now();
+	uint32_t code = 0;
+	int ret;
+
+	/* Until the VM is there a signal just ends us: nothing that we make has a name. */
+	layer_fd = image_open(r->o.image, err);
+	if (layer_fd < 0)
+		return -1;
+	scratch_fd = image_scratch(r->o.scratch_size, err);
+	signal_fd = scratch_fd < 0 ? -1 : block_signals(err);
+	if (signal_fd < 0)
+		return -1;
+	timing_since(r->figures, "image_ms", begin);
+	r->uvm.watch = (struct watch){ .vm_fd = -1, .signal_fd = signal_fd };
+
+	ret = run_container(r, layer_fd, scratch_fd, &code, err);
+	if (ret < 0 && err->err == EINTR && !r->signal && read(signal_fd, &info, sizeof(info)) == sizeof(info))
+		r->signal = (int)info.ssi_signo;
+	if (ret < 0)
+		return -1;
+	/* The container's result stands; what goes wrong from here on is said, but changes nothing. */
+	if (undo(r, &undo_err) < 0)
+		report(r, &undo_err);
+	begin = timing_now();
+	uvm_end(&r->uvm, undo_err.hr == HR_OK);
+	timing_since(r->figures, "power_off_ms", begin);
+	return (int)code;
+}
+
+static int finish(struct run *r, int code, const struct gcs_error *err, double begin)
+{
+	struct gcs_error timing_err = { 0 };
+
+	if (code < 0) {
+		report(r, err);
+		uvm_end(&r->uvm, false);
+		return failure_code(r, err);
+	}
+	if (r->o.json)
+		fprintf(stderr, "{\"exit_code\":%d}\n", code);
+	timing_since(r->figures, "total_ms", begin);
+	timing_count(r->figures, "exit_code", (uint64_t)code);
+	if (r->o.timing && timing_write(r->figures, r->o.timing, &timing_err) < 0) {
+		fprintf(stderr, "uvmctl: --timing %s\n", timing_err.text);
+		return EXIT_OWN;
+	}
+	return code & 0xFF;
+}
+
+int run_verb(int argc, char **argv)
+{
+	_cleanup_free_ struct run *r = calloc(1, sizeof(*r));
+	struct gcs_error err = { 0 };
+	double begin = timing_now();
+	struct rlimit limit;
+	int ret;
+
+	if (!r)
+		return EXIT_OWN;
+	ret = run_options_parse(argc, argv, &r->o);
+	if (ret == 0) {
+		if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+			limit.rlim_cur = limit.rlim_max;
+			setrlimit(RLIMIT_NOFILE, &limit);
+		}
+		r->figures = json_object_new_object();
+		ret = run(r, &err);
+		ret = finish(r, ret, &err, begin);
+		json_object_put(r->figures);
+	} else {
+		ret = ret > 0 ? 0 : EXIT_OWN;
+	}
+	run_options_free(&r->o);
+	return ret;
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/* The OCI specification of a container. */
+#include "spec.h"
+
+#include <string.h>
+
+#include <json-c/json.h>
+
+#define LIST_END NULL
+
+static struct json_object *strings(const char *const *list)
+{
+	struct json_object *a = json_object_new_array();
+
+	for (; *list; list++)
+		json_object_array_add(a, json_object_new_string(*list));
+	return a;
+}
+
+static void set(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static struct json_object *capabilities(void)
+{
+	static const char *const names[] = {
+		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
+		"CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL",
+		"CAP_AUDIT_WRITE", LIST_END
+	};
+	static const char *const sets[] = { "bounding", "effective", "permitted", LIST_END };
+	struct json_object *o = json_object_new_object();
+
+	for (const char *const *s = sets; *s; s++)
+		json_object_object_add(o, *s, strings(names));
+	return o;
+}
+
+/* The same variable again replaces the one before. */
+static void add_env(struct json_object *env, const char *var)
+{
+	size_t name = strcspn(var, "=") + 1;
+
+	for (size_t i = 0; i < json_object_array_length(env); i++) {
+		if (!strncmp(json_object_get_string(json_object_array_get_idx(env, i)), var, name)) {
+			json_object_array_put_idx(env, i, json_object_new_string(var));
+			return;
+		}
+	}
+	json_object_array_add(env, json_object_new_string(var));
+}
+
+static struct json_object *process(const struct spec_options *o)
+{
+	struct json_object *p = json_object_new_object(), *user = json_object_new_object(), *env, *limits, *limit;
+	static const char *const base[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
+					    LIST_END };
+
+	json_object_object_add(user, "uid", json_object_new_int(0));
+	json_object_object_add(user, "gid", json_object_new_int(0));
+	json_object_object_add(p, "user", user);
+	json_object_object_add(p, "args", strings((const char *const *)o->args));
+	env = strings(base);
+	for (char *const *e = o->env; *e; e++)
+		add_env(env, *e);
+	json_object_object_add(p, "env", env);
+	set(p, "cwd", o->cwd);
+	json_object_object_add(p, "capabilities", capabilities());
+	limit = json_object_new_object();
+	set(limit, "type", "RLIMIT_NOFILE");
+	json_object_object_add(limit, "hard", json_object_new_int(1048576));
+	json_object_object_add(limit, "soft", json_object_new_int(1024));
+	limits = json_object_new_array();
+	json_object_array_add(limits, limit);
+	json_object_object_add(p, "rlimits", limits);
+	return p;
+}
+
+static struct json_object *mounts(void)
+{
+	static const struct {
+		const char *destination, *type, *source, *options[8];
+	} list[] = {
+		{ "/proc", "proc", "proc", { "nosuid", "noexec", "nodev" } },
+		{ "/dev", "tmpfs", "tmpfs", { "nosuid", "strictatime", "mode=755", "size=65536k" } },
+		{ "/dev/pts", "devpts", "devpts", { "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5" } },
+		{ "/dev/shm", "tmpfs", "shm", { "nosuid", "noexec", "nodev", "mode=1777", "size=65536k" } },
+		{ "/dev/mqueue", "mqueue", "mqueue", { "nosuid", "noexec", "nodev" } },
+		{ "/sys", "sysfs", "sysfs", { "nosuid", "noexec", "nodev", "ro" } },
+		{ "/run", "tmpfs", "tmpfs", { "nosuid", "strictatime", "mode=755", "size=65536k" } },
+	};
+	struct json_object *a = json_object_new_array();
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		struct json_object *m = json_object_new_object();
+
+		set(m, "destination", list[i].destination);
+		set(m, "type", list[i].type);
+		set(m, "source", list[i].source);
+		json_object_object_add(m, "options", strings(list[i].options));
+		json_object_array_add(a, m);
+	}
+	return a;
+}
+
+static struct json_object *linux_part(void)
+{
+	static const char *const namespaces[] = { "pid", "ipc", "uts", "mount", "network", LIST_END };
+	static const char *const masked[] = { "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+					      "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware",
+					      "/proc/scsi", LIST_END };
+	static const char *const read_only[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+						 LIST_END };
+	struct json_object *o = json_object_new_object(), *a = json_object_new_array();
+
+	for (const char *const *n = namespaces; *n; n++) {
+		struct json_object *ns = json_object_new_object();
+
+		set(ns, "type", *n);
+		json_object_array_add(a, ns);
+	}
+	json_object_object_add(o, "namespaces", a);
+	json_object_object_add(o, "maskedPaths", strings(masked));
+	json_object_object_add(o, "readonlyPaths", strings(read_only));
+	return o;
+}
+
+struct json_object *spec_build(const struct spec_options *o)
+{
+	struct json_object *s = json_object_new_object(), *root = json_object_new_object();
+
+	set(s, "ociVersion", "1.1.0");
+	json_object_object_add(s, "process", process(o));
+	set(root, "path", o->root);
+	json_object_object_add(s, "root", root);
+	set(s, "hostname", o->hostname);
+	json_object_object_add(s, "mounts", mounts());
+	json_object_object_add(s, "linux", linux_part());
+	return s;
+}
