@@ -186,9 +186,17 @@ size_t gcs_sock_readable(struct socket *sock);
 int gcs_sock_skip_to_eof(struct socket *sock);
 
 /* netlink.c */
+struct genl_family;
+extern struct genl_family gcs_family;
 int gcs_netlink_init(void);
 void gcs_netlink_exit(void);
-struct sk_buff *gcs_netlink_finished_event(struct gcs_stream *s, enum gcs_stream_reason reason);
 void gcs_netlink_send_event(struct sk_buff *event);
+
+/* netlink_stream.c */
+struct genl_info;
+struct netlink_callback;
+int gcs_netlink_stream_get(struct sk_buff *skb, struct genl_info *info);
+int gcs_netlink_stream_dump(struct sk_buff *skb, struct netlink_callback *cb);
+struct sk_buff *gcs_netlink_finished_event(struct gcs_stream *s, enum gcs_stream_reason reason);
 
 #endif /* _GCS_INTERNAL_H */

@@ -8,7 +8,8 @@ KMOD_KERNELS := 6.1 6.12
 KMOD_SRC := $(wildcard kmod/*.c kmod/*.h) kmod/Kbuild
 kmod_dir = $(abspath $(B))/kmod/$(1)
 # Our variables, such as CC=clang, are not for kbuild: a module is built by its kernel's compiler.
-kbuild = env -u MAKEFLAGS -u MFLAGS -u CC $(MAKE) --no-print-directory
+# No BTF of the module: newer headers come with what it is made from, but pahole is not always there.
+kbuild = env -u MAKEFLAGS -u MFLAGS -u CC $(MAKE) --no-print-directory CONFIG_DEBUG_INFO_BTF_MODULES=
 kmod_make = $(kbuild) -C $(abspath $(B))/kernel/$(1)/headers M=$(call kmod_dir,$(1))/src \
 	GCS_UAPI=$(abspath include/uapi) $(if $(filter 1,$(V)),V=1,-s) modules
 

@@ -16,8 +16,8 @@
 
 /* The size of each struct when it was first published. A smaller one is not from this world. */
 #define GCS_INFO_SIZE_VER0		16
-#define GCS_STREAM_OPEN_SIZE_VER0	32
-#define GCS_STREAM_ATTACH_SIZE_VER0	24
+#define GCS_STREAM_OPEN_SIZE_VER0	40
+#define GCS_STREAM_ATTACH_SIZE_VER0	32
 #define GCS_STREAM_FINISH_SIZE_VER0	24
 
 static_assert(sizeof(struct gcs_info) == GCS_INFO_SIZE_VER0);
@@ -99,7 +99,7 @@ static long gcs_ioctl_stream_attach(const struct gcs_stream_attach __user *uarg)
 	err = get_arg(&arg, sizeof(arg), GCS_STREAM_ATTACH_SIZE_VER0, uarg, &usize);
 	if (err)
 		return err;
-	if (arg.flags || arg.reserved)
+	if (arg.flags || arg.reserved || arg.offset)
 		return -EINVAL;
 
 	s = gcs_stream_find(arg.id);

@@ -334,7 +334,7 @@ struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
 	int err;
 
 	if (arg->flags & ~(GCS_STREAM_READ | GCS_STREAM_WRITE | GCS_STREAM_NONBLOCK) ||
-	    (way != GCS_STREAM_READ && way != GCS_STREAM_WRITE) || arg->reserved)
+	    (way != GCS_STREAM_READ && way != GCS_STREAM_WRITE) || arg->lost_ms || arg->keep || arg->reserved)
 		return ERR_PTR(-EINVAL);
 
 	if (arg->socket_fd != -1) {

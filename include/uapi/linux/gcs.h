@@ -2,6 +2,8 @@
 /*
  * gcs.h - the interface of gcs.ko: ioctls on /dev/gcs, generic netlink family "gcs"
  *
+ * Three things: streams (below), terminals ("Terminals"), and the device map ("Devices").
+ *
  * A stream is a file that behaves like one end of a pipe and is one direction of a vsock
  * connection. It is made without a socket or with one; a container's process holds the file, the
  * module moves the bytes, and whoever made it may go away. Streams are known by a 64-bit id that
@@ -39,11 +41,14 @@ struct gcs_info {
 };
 
 #define GCS_FEATURE_STREAM	(1ULL << 0)	/* GCS_STREAM_* ioctls and netlink commands */
+#define GCS_FEATURE_TTY		(1ULL << 1)	/* GCS_TTY_* ioctls and netlink commands */
+#define GCS_FEATURE_DEV		(1ULL << 2)	/* GCS_DEV_* ioctls and netlink commands */
 
 /* gcs_stream_open.flags: exactly one of GCS_STREAM_READ and GCS_STREAM_WRITE */
 #define GCS_STREAM_READ		(1U << 0)	/* the file is read: a process's stdin */
 #define GCS_STREAM_WRITE	(1U << 1)	/* the file is written: stdout, stderr */
 #define GCS_STREAM_NONBLOCK	(1U << 2)	/* the returned file has O_NONBLOCK */
+#define GCS_STREAM_KEEP		(1U << 3)	/* the stream outlives its connection, see @keep */
 
 /**
  * struct gcs_stream_open - make a stream
@@ -51,9 +56,14 @@ struct gcs_info {
  * @flags: in: GCS_STREAM_*
  * @socket_fd: in: a connected AF_VSOCK SOCK_STREAM socket, or -1: it comes with GCS_STREAM_ATTACH.
  *             The stream takes a reference of its own; the caller closes its descriptor.
- * @reserved: must be 0
+ * @lost_ms: in: with GCS_STREAM_KEEP: how long the stream waits for a new socket when its connection
+ *           is gone; then it is broken (writers get -EPIPE, readers end of file). 0: for ever.
+ *           Without the flag 0.
  * @cookie: in: the caller's own tag, carried in dumps and events, not interpreted
  * @id: out: the stream's id
+ * @keep: in: with GCS_STREAM_KEEP and GCS_STREAM_WRITE: how many of the bytes last sent are kept, to be
+ *        sent again by GCS_STREAM_ATTACH; at most GCS_KEEP_MAX, 0 for GCS_KEEP_DEFAULT. Else 0.
+ * @reserved: must be 0
  *
  * For GCS_STREAM_OPEN. Returns a close-on-exec file descriptor, the container's end. Until a
  * socket is attached, reads block and writes go to the ring and block when that is full. When the
@@ -72,26 +82,40 @@ struct gcs_stream_open {
 	__u32 size;
 	__u32 flags;
 	__s32 socket_fd;
-	__u32 reserved;
+	__u32 lost_ms;
 	__u64 cookie;
 	__u64 id;
+	__u32 keep;
+	__u32 reserved;
 };
+
+#define GCS_KEEP_DEFAULT	131072		/* 128 KiB: what a host may have lost of what it was sent */
+#define GCS_KEEP_MAX		16777216
 
 /* How long a stream whose every byte was sent waits for the peer's end of file, in ms. */
 #define GCS_PEER_EOF_MS		5000
 
+/* gcs_stream_attach.flags */
+#define GCS_ATTACH_REPLACE	(1U << 0)	/* also when it has a socket: that one is closed */
+#define GCS_ATTACH_OFFSET	(1U << 1)	/* send from @offset on */
+
 /**
- * struct gcs_stream_attach - give a stream that has none its socket
+ * struct gcs_stream_attach - give a stream its socket, or a new one
  * @size: in: sizeof(struct gcs_stream_attach) as the caller knows it
- * @flags: in: 0
+ * @flags: in: GCS_ATTACH_*
  * @id: in: the stream
  * @socket_fd: in: as in struct gcs_stream_open, but not -1
  * @reserved: must be 0
+ * @offset: in: with GCS_ATTACH_OFFSET, and for a written stream: the first byte that the new peer is to
+ *          get, counted from the stream's first. From what was handed to the old connection
+ *          (GCS_A_STREAM_BYTES_OUT) back to the oldest that is kept. Else 0.
  *
- * For GCS_STREAM_ATTACH. What the ring holds is sent, waiting readers and writers go on; if the
- * last descriptor was closed before, the stream is drained and finished as if just closed.
- * Returns 0. Errors: those of @socket_fd, -ENOENT no such stream (it has finished), -EISCONN it has
- * a socket already, -EPIPE it was told to finish.
+ * For GCS_STREAM_ATTACH. For a stream that has no socket: one that never had one, or with
+ * GCS_STREAM_KEEP one whose connection is gone (GCS_STATE_LOST). What the ring holds is sent, waiting
+ * readers and writers go on; if the last descriptor was closed before, the stream is drained and
+ * finished as if just closed. Returns 0. Errors: those of @socket_fd, -ENOENT no such stream (it has
+ * finished), -EISCONN it has a socket already, -EPIPE it was told to finish or is broken, -ERANGE
+ * @offset is not kept any more, or was not sent yet.
  */
 struct gcs_stream_attach {
 	__u32 size;
@@ -99,6 +123,7 @@ struct gcs_stream_attach {
 	__u64 id;
 	__s32 socket_fd;
 	__u32 reserved;
+	__u64 offset;
 };
 
 /* gcs_stream_finish.flags: what later writes do; without the flag they fail with -EPIPE */
@@ -129,10 +154,215 @@ struct gcs_stream_finish {
 	__u32 deadline_ms;
 };
 
+/*
+ * Terminals. A tty is a relay between a pty's master, or a pipe's or a socket's end in its place, and
+ * two directions of vsock. Nobody holds a file of it: it is known by its id, out of the same numbers
+ * as streams', and lives until it has finished.
+ */
+
+/**
+ * struct gcs_tty_open - relay between a file and a connection
+ * @size: in: sizeof(struct gcs_tty_open) as the caller knows it
+ * @flags: in: 0
+ * @fd: in: a pty's master; or a pipe's end, or a connected stream socket. The tty takes a reference, and
+ *      switches nothing on it: it may be used on, to resize.
+ * @in_fd: in: the connected AF_VSOCK SOCK_STREAM socket whose bytes are written to @fd, or -1: none,
+ *         or it comes with GCS_TTY_ATTACH
+ * @out_fd: in: the one that what is read from @fd is sent to, or -1. May be the same as @in_fd.
+ * @reserved: must be 0
+ * @cookie: in: the caller's own tag, carried in dumps and events
+ * @id: out: the tty's id
+ *
+ * For GCS_TTY_OPEN. Until a socket comes, nothing is read from @fd. End of file from the peer ends the
+ * way in (a pipe or socket at @fd is closed resp. shut down for writing; a pty is left as it is), the way
+ * out goes on. End of file at @fd (a master's -EIO: the last slave was closed) ends the way out: what was read
+ * is sent, the sending side is shut down, the peer's end of file awaited as for a stream; with that the tty
+ * is finished and GCS_CMD_TTY_FINISHED sent. A peer that is gone (reset) ends it at once. A slow peer holds
+ * its own tty up, nobody else's.
+ *
+ * Returns 0. Errors: -EBADF @fd or a socket is not open (for the way that needs it), -EINVAL @fd is none
+ * of these or is the slave, -ENOTSOCK, -EPROTOTYPE, -ENOTCONN as in struct gcs_stream_open, -EMFILE, -ENOMEM.
+ */
+struct gcs_tty_open {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__s32 in_fd;
+	__s32 out_fd;
+	__u32 reserved;
+	__u64 cookie;
+	__u64 id;
+};
+
+/**
+ * struct gcs_tty_attach - give a tty the sockets that it does not have
+ * @size: in: sizeof(struct gcs_tty_attach) as the caller knows it
+ * @flags: in: 0
+ * @id: in: the tty
+ * @in_fd: in: as in struct gcs_tty_open; -1: no change
+ * @out_fd: in: likewise
+ *
+ * For GCS_TTY_ATTACH. Returns 0. Errors: those of the sockets, -ENOENT no such tty, -EISCONN it has that
+ * socket already, -EPIPE it was told to finish; then nothing has changed.
+ */
+struct gcs_tty_attach {
+	__u32 size;
+	__u32 flags;
+	__u64 id;
+	__s32 in_fd;
+	__s32 out_fd;
+};
+
+/**
+ * struct gcs_tty_finish - end a tty although the slave may be open
+ * @size: in: sizeof(struct gcs_tty_finish) as the caller knows it
+ * @flags: in: 0
+ * @id: in: the tty
+ * @idle_ms: in: 0: what can be read now is sent, then it ends. Otherwise it ends when nothing was read
+ *           for this long, counted from this call at the earliest, and all was sent.
+ * @deadline_ms: in: 0: none. Otherwise what has not been sent, or the peer's end of file not seen,
+ *               after this long is given up: GCS_REASON_DEADLINE, lost bytes counted.
+ *
+ * For GCS_TTY_FINISH: the process that the terminal was for has exited, a background child may keep the
+ * slave. Calling it again replaces both times. Returns 0. Errors: -ENOENT no such tty (it has finished).
+ */
+struct gcs_tty_finish {
+	__u32 size;
+	__u32 flags;
+	__u64 id;
+	__u32 idle_ms;
+	__u32 deadline_ms;
+};
+
+/*
+ * Devices. The module maps a bus address to the kernel's object from the moment on at which that can be used: its
+ * driver's probe is over, its node opens, its partitions are known.
+ */
+
+/**
+ * enum gcs_bus - kinds of hot-added devices, and what of struct gcs_dev_addr is their address
+ * @GCS_BUS_SCSI: a disk: controller (@guid, or @controller), @target, @lun, @partition
+ * @GCS_BUS_PMEM: a PMEM device: @index, the n of /dev/pmemn
+ * @GCS_BUS_NET: a network interface: @guid, or @mac
+ * @GCS_BUS_PCI: a PCI function: @guid, or @domain and @devfn
+ */
+enum gcs_bus {
+	GCS_BUS_SCSI,
+	GCS_BUS_PMEM,
+	GCS_BUS_NET,
+	GCS_BUS_PCI,
+};
+
+/* gcs_dev_addr.flags: how the address is given; without one the members for other buses than VMBus */
+#define GCS_ADDR_GUID		(1U << 0)	/* by @guid */
+#define GCS_ADDR_MAC		(1U << 1)	/* GCS_BUS_NET: by @mac */
+
+/**
+ * struct gcs_dev_addr - a device's address on its bus
+ * @bus: enum gcs_bus
+ * @flags: GCS_ADDR_*
+ * @guid: the VMBus instance of the SCSI controller, the NIC or the PCI device; 16 bytes in the order of the GUID's text
+ * @controller: without @guid: the n-th SCSI host adapter that is not on VMBus and has a hot-add bus (virtio-scsi),
+ *              in the order of their host numbers, counted from 0
+ * @target: SCSI target
+ * @lun: SCSI logical unit
+ * @partition: 0: the whole disk; else the partition's number
+ * @index: GCS_BUS_PMEM: the index
+ * @domain: GCS_BUS_PCI: PCI domain
+ * @devfn: GCS_BUS_PCI: bus << 8 | device << 3 | function
+ * @mac: GCS_BUS_NET: the permanent hardware address
+ * @reserved: must be 0
+ *
+ * Members that are no part of the address must be 0.
+ */
+struct gcs_dev_addr {
+	__u32 bus;
+	__u32 flags;
+	__u8 guid[16];
+	__u32 controller;
+	__u32 target;
+	__u64 lun;
+	__u32 partition;
+	__u32 index;
+	__u32 domain;
+	__u32 devfn;
+	__u8 mac[6];
+	__u8 reserved[2];
+};
+
+/* gcs_dev_wait.dev_flags */
+#define GCS_DEV_READONLY	(1U << 0)	/* a disk that cannot be written */
+#define GCS_DEV_DAX		(1U << 1)	/* GCS_BUS_PMEM: can be mapped directly */
+
+/**
+ * struct gcs_dev_wait - wait until a hot-added device can be used
+ * @size: in: sizeof(struct gcs_dev_wait) as the caller knows it
+ * @flags: in: 0
+ * @addr: in: which
+ * @timeout_ms: in: how long to wait; 0: only look; ~0: for ever
+ * @dev_flags: out: GCS_DEV_*
+ * @major: out: of the block device, else 0
+ * @minor: out: likewise
+ * @bytes: out: size of the block device, in bytes
+ * @ifindex: out: of the network interface, in the initial network namespace
+ * @devfn: out: GCS_BUS_PCI: bus << 8 | device << 3 | function
+ * @domain: out: GCS_BUS_PCI
+ * @reserved: must be 0
+ * @name: out: the kernel's name: "sda1", "pmem0", "eth0", "0000:00:03.0"; NUL-terminated
+ * @driver: out: GCS_BUS_PCI: the driver bound to it, or ""
+ *
+ * For GCS_DEV_WAIT. Looks and waits without a gap: no arrival is missed. A SCSI logical unit that the kernel has
+ * not scanned yet is probed at once. Returns 0. Errors:
+ * -ENXIO	no such controller: waiting is of no use
+ * -ETIME	not there by the end of @timeout_ms
+ * -ENOMEDIUM	the device is there and has no medium (a size of 0)
+ * -ENOENT	the disk is there and has no such partition
+ * -ENODEV	it was removed while being waited for
+ * -ERESTARTSYS/-EINTR a signal came
+ * -EINVAL	unknown bus or flags, members set that are no part of the address
+ */
+struct gcs_dev_wait {
+	__u32 size;
+	__u32 flags;
+	struct gcs_dev_addr addr;
+	__u32 timeout_ms;
+	__u32 dev_flags;
+	__u32 major;
+	__u32 minor;
+	__u64 bytes;
+	__u32 ifindex;
+	__u32 devfn;
+	__u32 domain;
+	__u32 reserved;
+	char name[32];
+	char driver[32];
+};
+
+/**
+ * struct gcs_dev_eject - flush a device and take it off its bus
+ * @size: in: sizeof(struct gcs_dev_eject) as the caller knows it
+ * @flags: in: 0
+ * @addr: in: which; GCS_BUS_SCSI (@partition 0) or GCS_BUS_PCI
+ *
+ * For GCS_DEV_EJECT. Nobody may use it: a disk that is mounted or open otherwise is refused. Waits until it is gone.
+ * Returns 0. Errors: -ENXIO no such controller, -ENODEV no such device, -EBUSY it is in use, -EOPNOTSUPP the bus
+ * has no such thing, -EIO what was cached could not be written; it is still there.
+ */
+struct gcs_dev_eject {
+	__u32 size;
+	__u32 flags;
+	struct gcs_dev_addr addr;
+};
+
 #define GCS_INFO		_IO(GCS_IOC_MAGIC, 0x00)
 #define GCS_STREAM_OPEN		_IO(GCS_IOC_MAGIC, 0x10)
 #define GCS_STREAM_ATTACH	_IO(GCS_IOC_MAGIC, 0x11)
 #define GCS_STREAM_FINISH	_IO(GCS_IOC_MAGIC, 0x12)
+#define GCS_TTY_OPEN		_IO(GCS_IOC_MAGIC, 0x20)
+#define GCS_TTY_ATTACH		_IO(GCS_IOC_MAGIC, 0x21)
+#define GCS_TTY_FINISH		_IO(GCS_IOC_MAGIC, 0x22)
+#define GCS_DEV_WAIT		_IO(GCS_IOC_MAGIC, 0x30)
+#define GCS_DEV_EJECT		_IO(GCS_IOC_MAGIC, 0x31)
 
 /*
  * Generic netlink. Observation only; all commands need CAP_NET_ADMIN in the initial user
@@ -151,11 +381,21 @@ struct gcs_stream_finish {
  * @GCS_CMD_STREAM_FINISHED: event, multicast to GCS_GENL_GROUP_EVENTS: all attributes of a stream,
  *     with GCS_A_STREAM_REASON. Sent once a stream; it is not in any dump afterwards, and unless a
  *     file of it is open, nothing is left of it.
+ * @GCS_CMD_TTY_GET: as GCS_CMD_STREAM_GET, with GCS_A_TTY_ID
+ * @GCS_CMD_TTY_FINISHED: event: all attributes of a tty, with GCS_A_TTY_REASON; once a tty
+ * @GCS_CMD_DEV_GET: dump: one message a device that can be used
+ * @GCS_CMD_DEV_ADDED: event: all attributes of a device that can be used from now on
+ * @GCS_CMD_DEV_REMOVED: event: the same of one that is gone
  */
 enum gcs_cmd {
 	GCS_CMD_UNSPEC,
 	GCS_CMD_STREAM_GET,
 	GCS_CMD_STREAM_FINISHED,
+	GCS_CMD_TTY_GET,
+	GCS_CMD_TTY_FINISHED,
+	GCS_CMD_DEV_GET,
+	GCS_CMD_DEV_ADDED,
+	GCS_CMD_DEV_REMOVED,
 	__GCS_CMD_MAX,
 };
 #define GCS_CMD_MAX (__GCS_CMD_MAX - 1)
@@ -177,6 +417,32 @@ enum gcs_cmd {
  * @GCS_A_STREAM_FLUSHES: u64, sends made from the ring
  * @GCS_A_STREAM_STALLS: u64, times a writer had to wait for room
  * @GCS_A_STREAM_REASON: u32, enum gcs_stream_reason; only in GCS_CMD_STREAM_FINISHED
+ * @GCS_A_STREAM_KEPT: u64, the oldest byte that GCS_ATTACH_OFFSET can name; only with GCS_STREAM_KEEP
+ * @GCS_A_TTY_ID: u64, the tty's id
+ * @GCS_A_TTY_COOKIE: u64, as given at open
+ * @GCS_A_TTY_STATE: u32, enum gcs_tty_state
+ * @GCS_A_TTY_IN: u64, bytes written to the file
+ * @GCS_A_TTY_OUT: u64, bytes handed to the connection
+ * @GCS_A_TTY_IN_LOST: u64, bytes received that could not be written to the file
+ * @GCS_A_TTY_OUT_LOST: u64, bytes read from the file that were not handed to the connection
+ * @GCS_A_TTY_QUEUED: u64, bytes read from either side and not yet handed to the other
+ * @GCS_A_TTY_REASON: u32, enum gcs_stream_reason; only in GCS_CMD_TTY_FINISHED
+ * @GCS_A_DEV_BUS: u32, enum gcs_bus; what follows is there when it is of that bus and known
+ * @GCS_A_DEV_GUID: 16 bytes, as gcs_dev_addr.guid; of devices on VMBus
+ * @GCS_A_DEV_CONTROLLER: u32, as gcs_dev_addr.controller
+ * @GCS_A_DEV_TARGET: u32
+ * @GCS_A_DEV_LUN: u64
+ * @GCS_A_DEV_INDEX: u32
+ * @GCS_A_DEV_DOMAIN: u32
+ * @GCS_A_DEV_DEVFN: u32
+ * @GCS_A_DEV_MAC: 6 bytes
+ * @GCS_A_DEV_FLAGS: u32, GCS_DEV_*
+ * @GCS_A_DEV_MAJOR: u32
+ * @GCS_A_DEV_MINOR: u32
+ * @GCS_A_DEV_BYTES: u64
+ * @GCS_A_DEV_IFINDEX: u32
+ * @GCS_A_DEV_NAME: string
+ * @GCS_A_DEV_DRIVER: string
  */
 enum gcs_attr {
 	GCS_A_UNSPEC,
@@ -193,6 +459,32 @@ enum gcs_attr {
 	GCS_A_STREAM_FLUSHES,
 	GCS_A_STREAM_STALLS,
 	GCS_A_STREAM_REASON,
+	GCS_A_STREAM_KEPT,
+	GCS_A_TTY_ID,
+	GCS_A_TTY_COOKIE,
+	GCS_A_TTY_STATE,
+	GCS_A_TTY_IN,
+	GCS_A_TTY_OUT,
+	GCS_A_TTY_IN_LOST,
+	GCS_A_TTY_OUT_LOST,
+	GCS_A_TTY_QUEUED,
+	GCS_A_TTY_REASON,
+	GCS_A_DEV_BUS,
+	GCS_A_DEV_GUID,
+	GCS_A_DEV_CONTROLLER,
+	GCS_A_DEV_TARGET,
+	GCS_A_DEV_LUN,
+	GCS_A_DEV_INDEX,
+	GCS_A_DEV_DOMAIN,
+	GCS_A_DEV_DEVFN,
+	GCS_A_DEV_MAC,
+	GCS_A_DEV_FLAGS,
+	GCS_A_DEV_MAJOR,
+	GCS_A_DEV_MINOR,
+	GCS_A_DEV_BYTES,
+	GCS_A_DEV_IFINDEX,
+	GCS_A_DEV_NAME,
+	GCS_A_DEV_DRIVER,
 	__GCS_A_MAX,
 };
 #define GCS_A_MAX (__GCS_A_MAX - 1)
@@ -204,6 +496,8 @@ enum gcs_attr {
  * @GCS_STATE_DRAINING: closed or told to finish; what is queued is being sent
  * @GCS_STATE_CLOSING: everything sent, sending side shut down, the peer's end of file is awaited
  * @GCS_STATE_BROKEN: the connection failed; writers get -EPIPE, the last close finishes it
+ * @GCS_STATE_LOST: with GCS_STREAM_KEEP: the connection is gone before its time, a new one may be
+ *     attached; writes go to the ring and block when that is full, reads block
  * @GCS_STATE_FINISHED: over; seen in GCS_CMD_STREAM_FINISHED only
  */
 enum gcs_stream_state {
@@ -212,7 +506,24 @@ enum gcs_stream_state {
 	GCS_STATE_DRAINING,
 	GCS_STATE_CLOSING,
 	GCS_STATE_BROKEN,
+	GCS_STATE_LOST,
 	GCS_STATE_FINISHED,
+};
+
+/**
+ * enum gcs_tty_state - where a tty is in its life
+ * @GCS_TTY_STATE_DETACHED: a socket that it needs is not there yet
+ * @GCS_TTY_STATE_OPEN: both ways, or the one that it was made for, are open
+ * @GCS_TTY_STATE_DRAINING: the file has ended, or it was told to finish; what is queued is being sent
+ * @GCS_TTY_STATE_CLOSING: everything sent, sending side shut down, the peer's end of file is awaited
+ * @GCS_TTY_STATE_FINISHED: over; seen in GCS_CMD_TTY_FINISHED only
+ */
+enum gcs_tty_state {
+	GCS_TTY_STATE_DETACHED,
+	GCS_TTY_STATE_OPEN,
+	GCS_TTY_STATE_DRAINING,
+	GCS_TTY_STATE_CLOSING,
+	GCS_TTY_STATE_FINISHED,
 };
 
 /**

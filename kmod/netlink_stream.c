@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Streams in netlink: one, all of them, and the event that one has finished
+ */
+#include <net/genetlink.h>
+
+#include "internal.h"
+
+/* The counters belong together: they are read under one lock, in one message. */
+static int put_stream(struct sk_buff *skb, struct gcs_stream *s)
+{
+	int err = 0;
+
+	spin_lock(&s->lock);
+	if (nla_put_u64_64bit(skb, GCS_A_STREAM_ID, s->id, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_COOKIE, s->cookie, GCS_A_PAD) ||
+	    nla_put_u32(skb, GCS_A_STREAM_FLAGS, s->flags) ||
+	    nla_put_u32(skb, GCS_A_STREAM_STATE, s->state) ||
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_BYTES_IN, s->in, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_BYTES_OUT, s->out, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_LOST, s->lost, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_QUEUED, gcs_stream_queued(s), GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_INLINE, s->inlines, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_FLUSHES, s->flushes, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_STALLS, s->stalls, GCS_A_PAD))
+		err = -EMSGSIZE;
+	spin_unlock(&s->lock);
+	return err;
+}
+
+static size_t stream_size(void)
+{
+	return 9 * nla_total_size_64bit(sizeof(u64)) + 3 * nla_total_size(sizeof(u32));
+}
+
+int gcs_netlink_stream_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct gcs_stream *s;
+	struct sk_buff *msg;
+	void *hdr;
+	int err;
+
+	if (GENL_REQ_ATTR_CHECK(info, GCS_A_STREAM_ID))
+		return -EINVAL;
+	s = gcs_stream_find(nla_get_u64(info->attrs[GCS_A_STREAM_ID]));
+	if (!s)
+		return -ENOENT;
+
+	err = -ENOMEM;
+	msg = genlmsg_new(stream_size(), GFP_KERNEL);
+	if (!msg)
+		goto err_msg;
+	err = -EMSGSIZE;
+	hdr = genlmsg_put_reply(msg, info, &gcs_family, 0, GCS_CMD_STREAM_GET);
+	if (!hdr)
+		goto err_put;
+	err = put_stream(msg, s);
+	if (err)
+		goto err_put;
+	genlmsg_end(msg, hdr);
+	gcs_stream_put(s);
+	return genlmsg_reply(msg, info);
+
+err_put:
+	nlmsg_free(msg);
+err_msg:
+	gcs_stream_put(s);
+	return err;
+}
+
+int gcs_netlink_stream_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	u64 id = cb->args[0];
+	struct gcs_stream *s;
+	void *hdr;
+	int err;
+
+	/* Never 0, which means that nobody counts. */
+	cb->seq = (u32)atomic_read(&gcs_streams_generation) * 2 + 1;
+	while ((s = gcs_stream_next(&id))) {
+		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &gcs_family,
+				  NLM_F_MULTI, GCS_CMD_STREAM_GET);
+		err = hdr ? put_stream(skb, s) : -EMSGSIZE;
+		gcs_stream_put(s);
+		if (err) {
+			if (hdr)
+				genlmsg_cancel(skb, hdr);
+			break;
+		}
+		genl_dump_check_consistent(cb, hdr);
+		genlmsg_end(skb, hdr);
+		id++;
+	}
+	cb->args[0] = id;
+	return skb->len;
+}
+
+/* Made after the stream has left the array: whoever dumps after the event does not see it. */
+struct sk_buff *gcs_netlink_finished_event(struct gcs_stream *s, enum gcs_stream_reason reason)
+{
+	struct sk_buff *msg;
+	void *hdr;
+
+	msg = genlmsg_new(stream_size(), GFP_KERNEL_ACCOUNT);
+	if (!msg)
+		return NULL;
+	hdr = genlmsg_put(msg, 0, 0, &gcs_family, 0, GCS_CMD_STREAM_FINISHED);
+	if (!hdr || put_stream(msg, s) || nla_put_u32(msg, GCS_A_STREAM_REASON, reason)) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	genlmsg_end(msg, hdr);
+	return msg;
+}
