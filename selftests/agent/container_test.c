@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
 /* Conformance: a container's life with the real runtime (bridge.md 9.2 to 9.13, 10, 11). */
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <linux/gcs.h>
 
 #include "oci.h"
 #include "kselftest_harness.h"
@@ -357,6 +362,51 @@ TEST_F_TIMEOUT(container, deleting_a_running_one_is_refused_or_ends_it, 180)
 	EXPECT_EQ(137, host_wait(h, "c15", pid));
 	host_notified(h, "c15", NULL);
 	EXPECT_EQ(0, oci_delete(h, "c15"));
+}
+
+/* More finished streams than the agent's netlink socket has room for, while the agent stands still. */
+#define FLOOD 2000
+
+TEST_F_TIMEOUT(container, an_exit_is_reported_although_the_event_of_its_stream_was_missed, 180)
+{
+	struct host *h = &self->h;
+	struct host_stream out;
+	int64_t init, pid;
+	char text[6] = "";
+	uint64_t wait;
+	int device, fd;
+
+	ASSERT_EQ(0, oci_create(h, "flood", "[\"sleep\",\"1000\"]"));
+	init = oci_start(h, "flood", NULL, NULL, NULL);
+	ASSERT_LT(0, init);
+	pid = oci_exec(h, "flood", "[\"echo\",\"last\"]", NULL, &out, NULL);
+	ASSERT_LT(0, pid);
+	wait = host_ask(h, MSG_WAIT_FOR_PROCESS, "flood", FOREVER(pid));
+	/* It has ended, and is not reported as long as this host has not closed its end. */
+	ASSERT_EQ(5, recv(out.fd, text, 5, MSG_WAITALL));
+	EXPECT_STREQ("last\n", text);
+	EXPECT_EQ(0, recv(out.fd, text, 1, 0));
+	EXPECT_FALSE(host_answered(h, wait, 500));
+
+	ASSERT_EQ(0, kill(h->agent, SIGSTOP));
+	device = open("/dev/" GCS_DEVICE_NAME, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, device);
+	for (int i = 0; i < FLOOD; i++) {
+		struct gcs_stream_open o = { .size = sizeof(o), .flags = GCS_STREAM_READ, .socket_fd = -1 };
+
+		fd = ioctl(device, GCS_STREAM_OPEN, &o);
+		ASSERT_LE(0, fd);
+		close(fd);
+	}
+	close(device);
+	host_stream_close(&out);
+	ASSERT_EQ(0, kill(h->agent, SIGCONT));
+	EXPECT_EQ(0, answer_number(host_answer(h, wait), "ExitCode"));
+
+	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, "flood", PID(init)));
+	EXPECT_EQ(137, host_wait(h, "flood", init));
+	host_notified(h, "flood", NULL);
+	EXPECT_EQ(0, oci_delete(h, "flood"));
 }
 
 TEST_HARNESS_MAIN

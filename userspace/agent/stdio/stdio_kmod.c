@@ -5,8 +5,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "module.h"
 #include "stdio/stdio.h"
+
+/* After a list of streams that could not be had: memory is short. */
+#define LIST_AGAIN_MS 100
 
 struct stream {
 	uint64_t id;
@@ -70,6 +74,13 @@ static void on_finished(const struct module_finished *f)
 	report();
 }
 
+static void on_missed(void);
+
+static void on_list_timer(void *arg)
+{
+	on_missed();
+}
+
 static void on_missed(void)
 {
 	uint64_t *ids;
@@ -81,8 +92,10 @@ static void on_missed(void)
 		for (int i = 0; i < 3; i++)
 			s->streams[i].suspect = s->streams[i].exists;
 	pthread_mutex_unlock(&lock);
-	if (module_streams(&ids, &count, NULL) < 0)
+	if (module_streams(&ids, &count, NULL) < 0) {
+		event_timer_add(LIST_AGAIN_MS, on_list_timer, NULL, NULL);
 		return;
+	}
 	pthread_mutex_lock(&lock);
 	for (struct stdio *s = sets; s; s = s->next) {
 		for (int i = 0; i < 3; i++) {
