@@ -6,10 +6,10 @@
 #include <linux/file.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
-#include <linux/uaccess.h>
 #include <net/genetlink.h>
 
 #include "internal.h"
+#include "ioctl.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -27,24 +27,13 @@ static_assert(sizeof(struct gcs_stream_finish) == GCS_STREAM_FINISH_SIZE_VER0);
 /* Ids are 64 bits wide and index an xarray. */
 static_assert(sizeof(unsigned long) == sizeof(u64));
 
-static int get_arg(void *arg, size_t ksize, size_t min_size, const void __user *uarg, u32 *usize)
-{
-	if (get_user(*usize, (const u32 __user *)uarg))
-		return -EFAULT;
-	if (*usize < min_size)
-		return -EINVAL;
-	if (*usize > PAGE_SIZE)
-		return -E2BIG;
-	return copy_struct_from_user(arg, ksize, uarg, *usize);
-}
-
 static long gcs_ioctl_info(struct gcs_info __user *uarg)
 {
 	struct gcs_info arg;
 	u32 usize;
 	int err;
 
-	err = get_arg(&arg, sizeof(arg), GCS_INFO_SIZE_VER0, uarg, &usize);
+	err = gcs_get_arg(&arg, sizeof(arg), GCS_INFO_SIZE_VER0, uarg, &usize);
 	if (err)
 		return err;
 
@@ -63,7 +52,7 @@ static long gcs_ioctl_stream_open(struct gcs_stream_open __user *uarg)
 	int err;
 	int fd;
 
-	err = get_arg(&arg, sizeof(arg), GCS_STREAM_OPEN_SIZE_VER0, uarg, &usize);
+	err = gcs_get_arg(&arg, sizeof(arg), GCS_STREAM_OPEN_SIZE_VER0, uarg, &usize);
 	if (err)
 		return err;
 
@@ -96,7 +85,7 @@ static long gcs_ioctl_stream_attach(const struct gcs_stream_attach __user *uarg)
 	u32 usize;
 	int err;
 
-	err = get_arg(&arg, sizeof(arg), GCS_STREAM_ATTACH_SIZE_VER0, uarg, &usize);
+	err = gcs_get_arg(&arg, sizeof(arg), GCS_STREAM_ATTACH_SIZE_VER0, uarg, &usize);
 	if (err)
 		return err;
 	if (arg.flags || arg.reserved || arg.offset)
@@ -117,7 +106,7 @@ static long gcs_ioctl_stream_finish(const struct gcs_stream_finish __user *uarg)
 	u32 usize;
 	int err;
 
-	err = get_arg(&arg, sizeof(arg), GCS_STREAM_FINISH_SIZE_VER0, uarg, &usize);
+	err = gcs_get_arg(&arg, sizeof(arg), GCS_STREAM_FINISH_SIZE_VER0, uarg, &usize);
 	if (err)
 		return err;
 	if (arg.flags & ~GCS_FINISH_DISCARD)
