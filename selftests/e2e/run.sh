@@ -48,17 +48,18 @@ timeout "$limit" "$uvmctl" run "$work/image.ext4" yes 2> "$work/err" | head -n 1
 [ "$(cat "$work/out")" = y ]
 result $? "a reader that leaves ends the writer"
 
-background -i "$work/image.ext4" sh -c 'trap "echo got TERM; exit 7" TERM; echo ready; while :; do read -r x; done'
+# These shells stay awake: one that is about to block in `read` when the signal comes does so, and runs no trap.
+background -i "$work/image.ext4" sh -c 'trap "echo got TERM; exit 7" TERM; echo ready; while :; do :; done'
 kill -TERM "$pid"
 all_gone && [ "$line" = ready ] && [ $code -eq 7 ] && [ "$(cat "$work/out")" = 'got TERM' ]
 result $? "SIGTERM goes to the container"
 
-background -i "$work/image.ext4" sh -c 'trap "echo got INT; exit 8" INT; echo ready; while :; do read -r x; done'
+background -i "$work/image.ext4" sh -c 'trap "echo got INT; exit 8" INT; echo ready; while :; do :; done'
 kill -INT "$pid"
 all_gone && [ $code -eq 8 ] && [ "$(cat "$work/out")" = 'got INT' ]
 result $? "SIGINT goes to the container"
 
-background -i "$work/image.ext4" sh -c 'trap "echo not yet" TERM; echo ready; while :; do read -r x; done'
+background -i "$work/image.ext4" sh -c 'trap "echo not yet" TERM; echo ready; while :; do :; done'
 kill -TERM "$pid"
 read -r -t "$limit" line <&6
 kill -TERM "$pid"
