@@ -5,7 +5,7 @@
 #   make              everything: gcs.ko, init, vsockexec, gcs, uvmctl
 #   make demo         boot a UVM and run containers in it
 #   make check        all tests that need no special kernel
-#   make bench        measure; a table and build/bench.json
+#   make bench        measure; tables, build/bench.json and a picture, build/bench.svg
 #   make image        build/uvm/vmlinuz and build/uvm/initrd.img
 #   make setup        install what is missing, with apt-get
 #   make kmod         gcs.ko, for the kernel KERNEL
@@ -34,7 +34,7 @@ B := build
 GOALS := $(or $(MAKECMDGOALS),all)
 ifeq ($(MAKELEVEL),0)
 ifneq ($(filter-out help setup check style clean distclean,$(GOALS)),)
-ifneq ($(shell scripts/setup $(if $(filter image demo bench unit,$(GOALS)),,--check) >&2 && echo ready),ready)
+ifneq ($(shell scripts/setup $(if $(filter image demo bench unit,$(GOALS)),,--check) $(if $(filter bench,$(GOALS)),--bench) >&2 && echo ready),ready)
 $(error packages are missing)
 endif
 endif
@@ -126,7 +126,7 @@ ifneq ($(wildcard kmod/dkms.conf),)
 endif
 
 clean:
-	$(Q)rm -rf $(B)/obj $(B)/lib $(B)/bin $(B)/kmod $(B)/uvm $(B)/test $(B)/.flags $(B)/bench.json
+	$(Q)rm -rf $(B)/obj $(B)/lib $(B)/bin $(B)/kmod $(B)/uvm $(B)/test $(B)/.flags $(B)/bench.json $(B)/bench.svg
 
 distclean:
 	$(Q)rm -rf $(B)

@@ -88,5 +88,25 @@ vsock-tests:
 # Everything that scripts/check runs, so that a failure to build is one.
 test-programs: vsock-tests $(T)/ktap_run $(T)/boot_test $(UNIT_TESTS) $(VM_TESTS) $(T)/check.img $(T)/disks/layer.ext4
 
-bench: $(T)/bench.img $(T)/host_reader $(B)/bin/uvmctl image
+# --- bench: programs in the VM, host_peer on this machine ---------------------------------------
+
+BENCH_PROGRAMS := $(patsubst selftests/bench/%.c,$(T)/%,$(wildcard selftests/bench/*_bench.c))
+BENCH_OBJ := $(call obj,selftests/bench/bench.c selftests/bench/bench_math.c)
+$(call obj,$(wildcard selftests/bench/*.c)): INCLUDES = -Iuserspace/agent
+
+# stream_bench has the agent's user-space engine in it.
+$(BENCH_PROGRAMS): $(T)/%: $(B)/obj/selftests/bench/%.o $(BENCH_OBJ) $(T)/libagent.a $(B)/lib/libgcs.a
+	$(call link,$(PKG_LIBS))
+$(T)/host_peer: $(call obj,selftests/bench/host_peer.c selftests/bench/bench_math.c)
+	$(call link)
+$(T)/bench.img: $(BENCH_PROGRAMS) $(B)/kmod/$(KERNEL)/gcs.ko scripts/test-initrd $(T)/testinit
+	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(BENCH_PROGRAMS)
+
+# One program and its settings: make bench-vm RUN='BENCH_ROUNDS=3 echo_bench'
+RUN ?= $(notdir $(BENCH_PROGRAMS))
+bench-vm: $(T)/bench.img $(T)/host_peer $(B)/bin/uvmctl
+	$(Q)selftests/bench/vm.sh $< $(KERNEL) $(RUN)
+.PHONY: bench-vm
+
+bench: $(T)/bench.img $(T)/host_peer $(B)/bin/uvmctl image
 	$(Q)selftests/bench/bench.sh

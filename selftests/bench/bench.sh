@@ -1,19 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# bench.sh: what `make bench` measures. A table on stdout, the same as JSON in build/bench.json. Medians of ROUNDS (5).
+# bench.sh: what `make bench` measures. Tables on stdout, the same as JSON in build/bench.json, a picture in build/bench.svg.
 #
-#   streams   writes of four sizes to a reader on this machine: raw vsock, stream of gcs.ko, user-space engine; one VM, one run
+#   programs  *_bench of this folder, in one VM: stdin, stdout, echo, many at once, with a peer on this machine
 #   agent     CPU time while a container writes 256 MiB, RSS when idle, size of the stripped binary
 #   boot      QEMU's start to NegotiateProtocol answered, by phase
 #
-# These machines are noisy: compare the ratios within one run.
+# At the end what must hold, and whether it does. These machines are noisy: compare the ratios within one run.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/apt.sh
 
 kernel=${KERNEL:-6.1}
 rounds=${ROUNDS:-5}
+[ "$rounds" -ge 5 ] || die "ROUNDS=$rounds: a median is of at least 5"
 uvmctl=build/bin/uvmctl
 rootfs=build/demo/busybox
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/bench.XXXXXX")
@@ -32,11 +33,15 @@ figure()
 
 [ -e $rootfs ] || scripts/rootfs $rootfs
 
-echo "Streams, MB/s (reader on this machine)"
-selftests/bench/stream_bench.sh build/test/bench.img "$kernel" "BENCH_ROUNDS=$rounds" > "$tmp/streams"
+programs=(build/test/*_bench)
+[ -n "${ROUNDS:-}" ] && settings=(BENCH_ROUNDS="$rounds") || settings=()
+selftests/bench/vm.sh build/test/bench.img "$kernel" "${settings[@]}" "${programs[@]##*/}" > "$tmp/report" ||
+	{ cat "$tmp/report" >&2; die "a bench program failed"; }
 # KTAP indents what a test program says.
-sed -n 's/^    # \([^j]\)/\1/p' "$tmp/streams"
-streams=$(sed -n 's/^ *# json //p' "$tmp/streams" | paste -sd,)
+sed -n 's/^    # //p' "$tmp/report" > "$tmp/lines"
+grep -vE '^(json|bar) ' "$tmp/lines" | sed '/:.*medians of/s/^/\n/'
+results=$(sed -n 's/^json \({"bench".*\)/\1/p' "$tmp/lines" | paste -sd,)
+sed -n 's/^bar //p' "$tmp/lines" > "$tmp/bars"
 
 for i in $(seq "$rounds"); do
 	$uvmctl run --timing "$tmp/boot.$i" $rootfs true
@@ -54,6 +59,12 @@ relay_cpu=$(figure agent_threads_cpu_ms "$tmp"/relay.*)
 rss=$(figure agent_rss_kib "$tmp"/boot.*)
 strip -o "$tmp/gcs" build/bin/gcs
 size=$(stat -c %s "$tmp/gcs")
+
+# bar WHAT VALUE MAX: as bench_bar() of the programs
+bar() { awk -v what="$1" -v v="$2" -v max="$3" 'BEGIN { print what "|" v "|at most|" max "|" (v <= max ? "met" : "MISSED") }' >> "$tmp/bars"; }
+bar "agent: CPU ms for 256 MiB of stdout" "$(awk "BEGIN { print $cpu - $idle_cpu }")" 10
+bar "agent: RSS when idle, KiB" "$rss" 3072
+bar "agent: stripped binary, KiB" "$(awk "BEGIN { print $size / 1024 }")" 1024
 
 echo
 echo "Agent"
@@ -101,10 +112,35 @@ cat > build/bench.json << END
 {
 "kernel": "$(cat "build/kernel/$kernel/release")",
 "rounds": $rounds,
-"streams": [$streams],
+"bars": [$(awk -F'|' '{ printf "%s{\"bar\": \"%s\", \"value\": %s, \"%s\": %s, \"met\": %s}", NR > 1 ? ", " : "", $1, $2,
+	$3 == "at least" ? "min" : "max", $4, $5 == "met" ? "true" : "false" }' "$tmp/bars")],
+"results": [$results],
 "agent": {"cpu_ms_256mib": $cpu, "cpu_ms_nothing": $idle_cpu, "cpu_ms_256mib_user_engine": $relay_cpu, "rss_kib": $rss, "binary_bytes": $size},
 "boot_ms": {${phases}"negotiated": $negotiated}
 }
 END
+
+# MB/s by write size, a line for each way.
+for mode in raw relay stream; do
+	sed -n 's/.*"bench":"stream","mode":"'$mode'","write":\([0-9]*\),"mb_s":\([0-9.]*\).*/\1 \2/p' "$tmp/lines" | sort -n > "$tmp/$mode"
+done
+gnuplot > build/bench.svg << END
+set terminal svg size 800,500 background "white"
+set title "stdout of a process in the VM to a reader on the host"
+set xlabel "bytes per write"
+set ylabel "MB/s"
+set logscale x 2
+set xrange [48:98304]
+set yrange [0:*]
+set key top left
+set grid
+plot "$tmp/raw" using 1:2:xtic(1) with linespoints title "vsock itself", \
+	"$tmp/relay" with linespoints title "pipe and user-space engine", \
+	"$tmp/stream" with linespoints title "stream of gcs.ko"
+END
+
 echo
-echo "build/bench.json written"
+echo "Bars"
+awk -F'|' '{ printf "  %-58s %10.3f   %-8s %6s   %s\n", $1, $2, $3, $4, $5 }' "$tmp/bars"
+echo
+echo "build/bench.json and build/bench.svg written"

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# The tests of gcs.ko and its bench:
-#   make check-kmod   the tests, in a VM with kernel KERNEL
-#   make bench-kmod   stream against raw vsock and the user-space engine, to a reader on this machine
+# The tests of gcs.ko:
+#   make check-kmod   in a VM with kernel KERNEL
 
 KMOD_TESTS := $(patsubst selftests/kmod/%.c,$(B)/test/kmod/%,$(wildcard selftests/kmod/*_test.c))
 # The one that unloads the module comes last.
@@ -18,21 +17,6 @@ $(B)/test/kmod/%: selftests/kmod/%.c selftests/kmod/gcs_test.h include/uapi/linu
 $(B)/test/kmod.img: $(KMOD_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko scripts/test-initrd $(B)/test/testinit
 	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(KMOD_TESTS)
 
-# --- bench ------------------------------------------------------------------------------------
-
-BENCH_OBJ := $(call obj,selftests/bench/stream_bench.c $(wildcard userspace/agent/stdio/*.c))
-$(call obj,selftests/bench/stream_bench.c): INCLUDES = -Iuserspace/agent
-$(B)/test/stream_bench: $(BENCH_OBJ) $(B)/lib/libgcs.a
-	$(call link,$(PKG_LIBS))
-$(B)/test/host_reader: $(call obj,selftests/bench/host_reader.c)
-	$(call link)
-
-$(B)/test/bench.img: $(B)/test/stream_bench $(B)/kmod/$(KERNEL)/gcs.ko scripts/test-initrd $(B)/test/testinit
-	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(B)/test/stream_bench
-
-.PHONY: check-kmod bench-kmod
+.PHONY: check-kmod
 check-kmod: $(B)/test/kmod.img
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 300 $< $(KMOD_TEST_ORDER)
-
-bench-kmod: $(B)/test/bench.img $(B)/test/host_reader $(B)/bin/uvmctl
-	$(Q)selftests/bench/stream_bench.sh $< $(KERNEL)

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/* What the bench programs share in the VM. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vm_sockets.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/gcs.h>
+
+#include "bench.h"
+
+int bench_rounds, bench_ms;
+
+static const char *bench_name;
+static int device = -1;
+static unsigned int port;
+
+void bench_die(const char *what)
+{
+	printf("Bail out! %s: %s: %s\n", bench_name, what, strerror(errno));
+	fflush(stdout);
+	_exit(1);
+}
+
+static unsigned int setting(const char *name, unsigned int otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoul(text, NULL, 0) : otherwise;
+}
+
+void bench_start(const char *name, int rounds, int ms)
+{
+	bench_name = name;
+	port = setting("BENCH_PORT", 5000);
+	bench_rounds = setting("BENCH_ROUNDS", rounds);
+	bench_ms = setting("BENCH_MS", ms);
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("TAP version 13\n1..1\n");
+	if (bench_rounds < 1 || bench_rounds > BENCH_MAX_ROUNDS || bench_ms < 1) {
+		errno = EINVAL;
+		bench_die("BENCH_ROUNDS, BENCH_MS");
+	}
+	device = open("/dev/" GCS_DEVICE_NAME, O_RDWR | O_CLOEXEC);
+	if (device < 0)
+		bench_die("/dev/gcs");
+}
+
+void bench_end(void)
+{
+	printf("ok 1 %s\n", bench_name);
+}
+
+int bench_dial(enum bench_service service)
+{
+	struct sockaddr_vm addr = {
+		.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port + service,
+	};
+	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		bench_die("connect to the host");
+	return fd;
+}
+
+int bench_stream(int sock, uint32_t way)
+{
+	struct gcs_stream_open arg = { .size = sizeof(arg), .flags = way, .socket_fd = sock };
+	int fd = ioctl(device, GCS_STREAM_OPEN, &arg);
+
+	if (fd < 0)
+		bench_die("GCS_STREAM_OPEN");
+	return fd;
+}
+
+void bench_wait_eof(int sock)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN | POLLRDHUP };
+
+	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
+void bench_wait(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid || status) {
+		errno = ECHILD;
+		bench_die("a process of the bench");
+	}
+}
+
+void bench_bar(const char *what, double value, bool at_least, double bar)
+{
+	bool met = at_least ? value >= bar : value <= bar;
+
+	printf("# bar %s|%.3f|%s|%g|%s\n", what, value, at_least ? "at least" : "at most", bar, met ? "met" : "MISSED");
+	printf("# json {\"bar\":\"%s\",\"value\":%.4f,\"%s\":%g,\"met\":%s}\n", what, value, at_least ? "min" : "max", bar,
+	       met ? "true" : "false");
+}
