@@ -22,8 +22,10 @@
 
 #include <linux/gcs.h>
 
-/* A power of two, and what a vsock packet can carry at most. */
-#define GCS_RING_SIZE		SZ_64K
+/* A power of two. A writer that finds the ring full sleeps, which costs more than all else here. */
+#define GCS_RING_SIZE		SZ_256K
+/* What a vsock packet can carry at most. */
+#define GCS_PACKET_MAX		SZ_64K
 
 /**
  * enum gcs_sender - who may send on a written stream's connection

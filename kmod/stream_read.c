@@ -22,7 +22,7 @@
  */
 static ssize_t sock_recv(struct socket *sock, struct iov_iter *to, int flags)
 {
-	size_t n = min_t(size_t, iov_iter_count(to), GCS_RING_SIZE);
+	size_t n = min_t(size_t, iov_iter_count(to), GCS_PACKET_MAX);
 	struct msghdr msg;
 	size_t left;
 	ssize_t ret;

@@ -153,6 +153,8 @@ void gcs_stream_flush(struct gcs_stream *s)
 			spin_unlock(&s->lock);
 			return;
 		}
+		/* What is sent makes room packet by packet. */
+		len = min_t(u32, len, GCS_PACKET_MAX);
 		WRITE_ONCE(s->sender, GCS_SENDER_WORK);
 		sock = sock_from_file(s->sock);
 		WRITE_ONCE(s->want_space, false);
@@ -342,7 +344,7 @@ static void write_ring(struct gcs_stream *s)
 	__releases(&s->lock)
 {
 	struct file *file = get_file(s->sock);
-	u32 len = s->tail - s->head;
+	u32 len = min_t(u32, s->tail - s->head, GCS_PACKET_MAX);
 	ssize_t ret;
 
 	WRITE_ONCE(s->sender, GCS_SENDER_INLINE);
@@ -396,7 +398,7 @@ static int wait_for_room(struct gcs_stream *s, const struct gcs_write *w, size_t
 /* One step of a write. Returns the bytes taken, 0 to go round again, or an error. */
 static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_iter *from)
 {
-	size_t n = min_t(size_t, iov_iter_count(from), GCS_RING_SIZE);
+	size_t n = min_t(size_t, iov_iter_count(from), GCS_PACKET_MAX);
 	struct file *file;
 	size_t left, room;
 

@@ -30,7 +30,7 @@
 
 #include "kselftest_harness.h"
 
-#define RING_SIZE	(64 * 1024)
+#define RING_SIZE	(256 * 1024)
 /* No event of a test takes longer unless something is broken. */
 #define WAIT_MS		10000
 /* Long enough to see that something does not happen. */
