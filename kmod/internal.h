@@ -9,8 +9,10 @@
 
 #include <linux/fs.h>
 #include <linux/hrtimer.h>
+#include <linux/jiffies.h>
 #include <linux/kref.h>
 #include <linux/limits.h>
+#include <linux/math.h>
 #include <linux/net.h>
 #include <linux/sizes.h>
 #include <linux/spinlock.h>
@@ -22,7 +24,10 @@
 
 #include <linux/gcs.h>
 
-/* A power of two. A writer that finds the ring full sleeps, which costs more than all else here. */
+/*
+ * Room for what is to be sent, a power of two; what is kept of what was sent comes on top. A writer that finds
+ * the ring full sleeps, which costs more than all else here.
+ */
 #define GCS_RING_SIZE		SZ_256K
 /* What a vsock packet can carry at most. */
 #define GCS_PACKET_MAX		SZ_64K
@@ -49,25 +54,33 @@ enum gcs_sender {
  *        The wait queues' locks and the workqueue's may be taken inside it; nothing sleeps in it.
  * @id: never used twice; also the inode number
  * @cookie: the creator's tag
- * @flags: GCS_STREAM_READ or GCS_STREAM_WRITE
+ * @flags: GCS_STREAM_*; this, @size, @keep and @lost_ms never change
  * @opens: open files, not counting duplicates of one
  * @wait: readers, writers and pollers of the file
  * @work: sends the ring and makes every change of state after the stream was opened
  * @timer: runs @work again at the next deadline; armed by @work alone
  * @gather: runs @work when a burst of small writes is over, or has taken long enough
- * @sock: the socket's file, until the stream has finished. @work may use it as it is, all others
- *        take a reference under @lock.
+ * @sock: the socket's file, until the connection is lost or the stream has finished. @work may use it
+ *        as it is, because nobody else takes it away; all others take a reference under @lock.
+ * @next: the file of the socket that @work is to put in the place of @sock
+ * @next_out: what @out is then
  * @sock_wait: on the socket's wait queue while @sock is set
  * @space_seq: counts the socket's wake-ups; changed under the lock of the socket's wait queue
  * @want_space: @work waits for @space_seq to change
  * @state: enum gcs_stream_state; changed under @lock, may be read without
  * @sender: enum gcs_sender
+ * @sealed: no more bytes may enter
+ * @peer_eof: the peer has shut down its sending side in good order; latched, a close may follow it
  * @closed: the last file was closed; it cannot be opened again
  * @finish: GCS_STREAM_FINISH was called
  * @discard: writes to the finished stream succeed
  * @stalled: somebody waits for room in the ring
  * @gathering: @gather runs; set under @lock, cleared by the timer itself
- * @ring: GCS_RING_SIZE bytes, allocated when first needed, or NULL
+ * @ring: @size bytes, allocated when first needed, or NULL. What a sender reads or fills outside the lock
+ *        is safe from everybody else; nobody else may be there when it is freed.
+ * @size: a power of two
+ * @keep: how much of what was sent is kept, in front of @head
+ * @kept: the oldest byte that is kept; @head without GCS_STREAM_KEEP
  * @head: next byte to send, counting from the first; changed by the sender
  * @tail: next byte to fill
  * @reserved: bytes at @head that a writer is sending from its own memory and that are not in the
@@ -79,8 +92,10 @@ enum gcs_sender {
  * @idle: gcs_stream_finish.idle_ms
  * @deadline: when to give up, or 0
  * @eof: when to stop waiting for the peer's end of file
+ * @give_up: when to stop waiting for a new socket, or 0
+ * @lost_ms: gcs_stream_open.lost_ms
  * @in: bytes accepted from writers, or received
- * @out: bytes handed to the connection, or returned to readers
+ * @out: bytes handed to the connection, or returned to readers; set back with what is sent again
  * @lost: bytes accepted and dropped
  * @inlines: sends from a writer's own memory
  * @flushes: sends from the ring
@@ -99,12 +114,16 @@ struct gcs_stream {
 	struct hrtimer gather;
 
 	struct file *sock;
+	struct file *next;
+	u64 next_out;
 	wait_queue_entry_t sock_wait;
 	u32 space_seq;
 	bool want_space;
 
 	u8 state;
 	u8 sender;
+	bool sealed;
+	bool peer_eof;
 	bool closed;
 	bool finish;
 	bool discard;
@@ -112,6 +131,9 @@ struct gcs_stream {
 	bool gathering;
 
 	u8 *ring;
+	u32 size;
+	u32 keep;
+	u32 kept;
 	u32 head;
 	u32 tail;
 	u32 reserved;
@@ -123,6 +145,8 @@ struct gcs_stream {
 	u64 idle;
 	u64 deadline;
 	u64 eof;
+	u64 give_up;
+	u32 lost_ms;
 
 	u64 in;
 	u64 out;
@@ -140,7 +164,7 @@ static inline u32 gcs_stream_queued(const struct gcs_stream *s)
 
 static inline u32 gcs_stream_room(const struct gcs_stream *s)
 {
-	return GCS_RING_SIZE - (READ_ONCE(s->tail) - READ_ONCE(s->head));
+	return s->size - (READ_ONCE(s->tail) - READ_ONCE(s->kept));
 }
 
 /* Bytes may still enter. */
@@ -148,7 +172,15 @@ static inline bool gcs_stream_live(const struct gcs_stream *s)
 {
 	u8 state = READ_ONCE(s->state);
 
-	return state == GCS_STATE_DETACHED || state == GCS_STATE_OPEN;
+	return !READ_ONCE(s->sealed) && (state == GCS_STATE_DETACHED || state == GCS_STATE_OPEN ||
+					 state == GCS_STATE_LOST);
+}
+
+/* msecs_to_jiffies() takes half of the values for infinity. */
+static inline u64 gcs_jiffies(u32 ms)
+{
+	/* One more: the jiffy that has begun does not count. */
+	return DIV_ROUND_UP_ULL((u64)ms * HZ, MSEC_PER_SEC) + 1;
 }
 
 /* fs.c */
@@ -169,10 +201,18 @@ void gcs_stream_set_state(struct gcs_stream *s, enum gcs_stream_state state);
 struct file *gcs_stream_get_sock(struct gcs_stream *s);
 struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id);
 u64 gcs_stream_new_id(void);
-int gcs_stream_attach(struct gcs_stream *s, int socket_fd);
 int gcs_stream_finish(struct gcs_stream *s, u32 flags, u32 idle_ms, u32 deadline_ms);
 int gcs_stream_opened(struct gcs_stream *s);
 void gcs_stream_closed(struct gcs_stream *s);
+
+/* stream_attach.c */
+struct file *gcs_stream_connection(int fd);
+void gcs_stream_set_sock(struct gcs_stream *s, struct file *sock, u64 out);
+struct file *gcs_stream_unset_sock(struct gcs_stream *s);
+void gcs_sock_close(struct file *sock, int how);
+void gcs_stream_switch(struct gcs_stream *s);
+void gcs_stream_wait_for_socket(struct gcs_stream *s, u64 now);
+int gcs_stream_attach(struct gcs_stream *s, const struct gcs_stream_attach *arg);
 
 /* stream_write.c */
 ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from);
@@ -180,12 +220,16 @@ __poll_t gcs_stream_write_poll(struct gcs_stream *s);
 void gcs_stream_flush(struct gcs_stream *s);
 enum hrtimer_restart gcs_stream_gather(struct hrtimer *timer);
 bool gcs_sock_gone(const struct socket *sock);
+void gcs_stream_broken(struct gcs_stream *s);
+u64 gcs_stream_oldest(const struct gcs_stream *s);
 
 /* stream_read.c */
 ssize_t gcs_stream_read_iter(struct kiocb *iocb, struct iov_iter *to);
 __poll_t gcs_stream_read_poll(struct gcs_stream *s);
 size_t gcs_sock_readable(struct socket *sock);
 int gcs_sock_skip_to_eof(struct socket *sock);
+bool gcs_sock_at_end(struct socket *sock);
+bool gcs_stream_peer_eof(struct gcs_stream *s, const struct socket *sock);
 
 /* netlink.c */
 struct genl_family;
@@ -199,6 +243,6 @@ struct genl_info;
 struct netlink_callback;
 int gcs_netlink_stream_get(struct sk_buff *skb, struct genl_info *info);
 int gcs_netlink_stream_dump(struct sk_buff *skb, struct netlink_callback *cb);
-struct sk_buff *gcs_netlink_finished_event(struct gcs_stream *s, enum gcs_stream_reason reason);
+struct sk_buff *gcs_netlink_stream_event(struct gcs_stream *s, u8 cmd, int reason);
 
 #endif /* _GCS_INTERNAL_H */

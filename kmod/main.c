@@ -88,13 +88,15 @@ static long gcs_ioctl_stream_attach(const struct gcs_stream_attach __user *uarg)
 	err = gcs_get_arg(&arg, sizeof(arg), GCS_STREAM_ATTACH_SIZE_VER0, uarg, &usize);
 	if (err)
 		return err;
-	if (arg.flags || arg.reserved || arg.offset)
+
+	if (arg.flags & ~(GCS_ATTACH_REPLACE | GCS_ATTACH_OFFSET) || arg.reserved ||
+	    (arg.offset && !(arg.flags & GCS_ATTACH_OFFSET)))
 		return -EINVAL;
 
 	s = gcs_stream_find(arg.id);
 	if (!s)
 		return -ENOENT;
-	err = gcs_stream_attach(s, arg.socket_fd);
+	err = gcs_stream_attach(s, &arg);
 	gcs_stream_put(s);
 	return err;
 }

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Streams in netlink: one, all of them, and the event that one has finished
+ * Streams in netlink: one, all of them, and the events that one has finished or lost its connection
  */
 #include <net/genetlink.h>
 
 #include "internal.h"
 
-/* The counters belong together: they are read under one lock, in one message. */
-static int put_stream(struct sk_buff *skb, struct gcs_stream *s)
+/* The counters belong together: they are read under one lock, in one message. @reason: -1 before the end. */
+static int put_stream(struct sk_buff *skb, struct gcs_stream *s, int reason)
 {
 	int err = 0;
 
 	spin_lock(&s->lock);
-	if (nla_put_u64_64bit(skb, GCS_A_STREAM_ID, s->id, GCS_A_PAD) ||
+	/* On its way out: the event has the last word. */
+	if (s->state == GCS_STATE_FINISHED && reason < 0)
+		err = -ENOENT;
+	else if (nla_put_u64_64bit(skb, GCS_A_STREAM_ID, s->id, GCS_A_PAD) ||
 	    nla_put_u64_64bit(skb, GCS_A_STREAM_COOKIE, s->cookie, GCS_A_PAD) ||
 	    nla_put_u32(skb, GCS_A_STREAM_FLAGS, s->flags) ||
 	    nla_put_u32(skb, GCS_A_STREAM_STATE, s->state) ||
@@ -22,7 +25,10 @@ static int put_stream(struct sk_buff *skb, struct gcs_stream *s)
 	    nla_put_u64_64bit(skb, GCS_A_STREAM_QUEUED, gcs_stream_queued(s), GCS_A_PAD) ||
 	    nla_put_u64_64bit(skb, GCS_A_STREAM_INLINE, s->inlines, GCS_A_PAD) ||
 	    nla_put_u64_64bit(skb, GCS_A_STREAM_FLUSHES, s->flushes, GCS_A_PAD) ||
-	    nla_put_u64_64bit(skb, GCS_A_STREAM_STALLS, s->stalls, GCS_A_PAD))
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_STALLS, s->stalls, GCS_A_PAD) ||
+	    (s->keep &&
+	     nla_put_u64_64bit(skb, GCS_A_STREAM_KEPT, gcs_stream_oldest(s), GCS_A_PAD)) ||
+	    (reason >= 0 && nla_put_u32(skb, GCS_A_STREAM_REASON, reason)))
 		err = -EMSGSIZE;
 	spin_unlock(&s->lock);
 	return err;
@@ -30,7 +36,7 @@ static int put_stream(struct sk_buff *skb, struct gcs_stream *s)
 
 static size_t stream_size(void)
 {
-	return 9 * nla_total_size_64bit(sizeof(u64)) + 3 * nla_total_size(sizeof(u32));
+	return 10 * nla_total_size_64bit(sizeof(u64)) + 3 * nla_total_size(sizeof(u32));
 }
 
 int gcs_netlink_stream_get(struct sk_buff *skb, struct genl_info *info)
@@ -54,7 +60,7 @@ int gcs_netlink_stream_get(struct sk_buff *skb, struct genl_info *info)
 	hdr = genlmsg_put_reply(msg, info, &gcs_family, 0, GCS_CMD_STREAM_GET);
 	if (!hdr)
 		goto err_put;
-	err = put_stream(msg, s);
+	err = put_stream(msg, s, -1);
 	if (err)
 		goto err_put;
 	genlmsg_end(msg, hdr);
@@ -80,23 +86,24 @@ int gcs_netlink_stream_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	while ((s = gcs_stream_next(&id))) {
 		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &gcs_family,
 				  NLM_F_MULTI, GCS_CMD_STREAM_GET);
-		err = hdr ? put_stream(skb, s) : -EMSGSIZE;
+		err = hdr ? put_stream(skb, s, -1) : -EMSGSIZE;
 		gcs_stream_put(s);
-		if (err) {
-			if (hdr)
-				genlmsg_cancel(skb, hdr);
+		if (err && hdr)
+			genlmsg_cancel(skb, hdr);
+		if (err == -EMSGSIZE)
 			break;
-		}
+		id++;
+		if (err)
+			continue;
 		genl_dump_check_consistent(cb, hdr);
 		genlmsg_end(skb, hdr);
-		id++;
 	}
 	cb->args[0] = id;
 	return skb->len;
 }
 
-/* Made after the stream has left the array: whoever dumps after the event does not see it. */
-struct sk_buff *gcs_netlink_finished_event(struct gcs_stream *s, enum gcs_stream_reason reason)
+/* That of the end is made after the stream has left the array: whoever dumps after the event does not see it. */
+struct sk_buff *gcs_netlink_stream_event(struct gcs_stream *s, u8 cmd, int reason)
 {
 	struct sk_buff *msg;
 	void *hdr;
@@ -104,8 +111,8 @@ struct sk_buff *gcs_netlink_finished_event(struct gcs_stream *s, enum gcs_stream
 	msg = genlmsg_new(stream_size(), GFP_KERNEL_ACCOUNT);
 	if (!msg)
 		return NULL;
-	hdr = genlmsg_put(msg, 0, 0, &gcs_family, 0, GCS_CMD_STREAM_FINISHED);
-	if (!hdr || put_stream(msg, s) || nla_put_u32(msg, GCS_A_STREAM_REASON, reason)) {
+	hdr = genlmsg_put(msg, 0, 0, &gcs_family, 0, cmd);
+	if (!hdr || put_stream(msg, s, reason)) {
 		nlmsg_free(msg);
 		return NULL;
 	}

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The life of a stream: ids, opening, the socket, finishing
+ * The life of a stream: ids, opening, finishing
  *
  * Every change of state is made by the stream's work item, or under the lock and then followed by
  * the work item. It runs when something has happened: bytes in the ring, the socket's wake-up, an
  * ioctl, the last close, a deadline.
  */
 #include <linux/file.h>
-#include <linux/jiffies.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 #include <net/af_vsock.h>
@@ -18,6 +18,8 @@
 
 /* Jiffies before sending again when memory was short, of which nobody tells us. */
 #define GCS_RETRY	(HZ / 50)
+/* Jiffies without a write after which an empty ring is freed. */
+#define GCS_RING_IDLE	(2 * HZ)
 
 DEFINE_XARRAY(gcs_streams);
 /* Counts arrivals and departures, for consistent dumps. */
@@ -96,7 +98,7 @@ struct file *gcs_stream_get_sock(struct gcs_stream *s)
 	struct file *sock;
 
 	spin_lock(&s->lock);
-	sock = s->sock;
+	sock = s->state == GCS_STATE_LOST ? NULL : s->sock;
 	if (sock)
 		get_file(sock);
 	spin_unlock(&s->lock);
@@ -106,36 +108,6 @@ struct file *gcs_stream_get_sock(struct gcs_stream *s)
 static void stream_timer(struct timer_list *timer)
 {
 	gcs_stream_kick(container_of(timer, struct gcs_stream, timer));
-}
-
-/*
- * The socket woke its sleepers: data, room, or a change of the connection. Called under the lock
- * of the socket's wait queue, possibly in an interrupt, so it only passes the news on.
- */
-static int stream_sock_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void *key)
-{
-	struct gcs_stream *s = container_of(entry, struct gcs_stream, sock_wait);
-	__poll_t what = key_to_poll(key);
-
-	if (s->flags & GCS_STREAM_READ) {
-		if (wq_has_sleeper(&s->wait))
-			wake_up_poll(&s->wait, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
-		return 0;
-	}
-
-	/* Data matters only to a stream that waits for the end of file; no key is a change. */
-	if (what && !(what & (EPOLLOUT | EPOLLERR)) && READ_ONCE(s->state) != GCS_STATE_CLOSING)
-		return 0;
-
-	WRITE_ONCE(s->space_seq, s->space_seq + 1);
-	/* Pairs with the barriers of those who set want_space or wait, and then look at space_seq. */
-	smp_mb();
-	if (READ_ONCE(s->want_space) || !what || (what & EPOLLERR) ||
-	    READ_ONCE(s->state) == GCS_STATE_CLOSING)
-		gcs_stream_kick(s);
-	if (READ_ONCE(s->sender) == GCS_SENDER_INLINE)
-		wake_up(&s->wait);
-	return 0;
 }
 
 /* Called under the lock: what nobody will send any more leaves the ring. */
@@ -149,17 +121,31 @@ static void stream_drop_queued(struct gcs_stream *s, bool lost)
 	WRITE_ONCE(s->tail, s->tail - queued);
 }
 
+/* Called under the lock: the ring, to be freed by the caller, unless somebody is at work in it. */
+static u8 *stream_take_ring(struct gcs_stream *s)
+{
+	u8 *ring = NULL;
+
+	if (s->sender == GCS_SENDER_NONE)
+		swap(s->ring, ring);
+	return ring;
+}
+
 /* The end. Returns the event that says so, to be sent when nothing is left of the stream. */
 static struct sk_buff *stream_finished(struct gcs_stream *s, enum gcs_stream_reason reason)
 	__releases(&s->lock)
 {
-	struct file *sock = s->sock;
+	struct file *sock = s->sock ? gcs_stream_unset_sock(s) : NULL;
+	struct file *next = s->next;
 	struct sk_buff *event;
+	u8 *ring;
 
 	stream_drop_queued(s, reason != GCS_REASON_DETACHED || !s->discard);
-	s->sock = NULL;
-	if (sock)
-		remove_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
+	s->next = NULL;
+	/* The work item is us. */
+	if (s->sender == GCS_SENDER_WORK)
+		s->sender = GCS_SENDER_NONE;
+	ring = stream_take_ring(s);
 	gcs_stream_set_state(s, GCS_STATE_FINISHED);
 	trace_gcs_stream_finished(s, reason);
 	spin_unlock(&s->lock);
@@ -169,16 +155,15 @@ static struct sk_buff *stream_finished(struct gcs_stream *s, enum gcs_stream_rea
 	hrtimer_cancel(&s->gather);
 	if (cancel_work(&s->work))
 		gcs_stream_put(s);
-	if (sock) {
-		if (s->flags & GCS_STREAM_READ)
-			kernel_sock_shutdown(sock_from_file(sock), SHUT_RD);
-		else if (reason != GCS_REASON_EOF)
-			kernel_sock_shutdown(sock_from_file(sock), SHUT_RDWR);
-		fput(sock);
-	}
+	kvfree(ring);
+	if (sock)
+		gcs_sock_close(sock, s->flags & GCS_STREAM_READ ? SHUT_RD :
+				     reason == GCS_REASON_EOF ? -1 : SHUT_RDWR);
+	if (next)
+		gcs_sock_close(next, SHUT_RDWR);
 	xa_erase(&gcs_streams, s->id);
 	atomic_inc(&gcs_streams_generation);
-	event = gcs_netlink_finished_event(s, reason);
+	event = gcs_netlink_stream_event(s, GCS_CMD_STREAM_FINISHED, reason);
 	gcs_stream_put(s);
 	return event;
 }
@@ -197,15 +182,17 @@ static bool stream_idle(const struct gcs_stream *s, u64 now)
 static int stream_advance_written(struct gcs_stream *s, u64 now)
 	__must_hold(&s->lock)
 {
-	struct socket *sock;
+	struct socket *sock = s->sock ? sock_from_file(s->sock) : NULL;
 
 	/* Closed without a socket: one may come, and what is in the ring with it. */
-	if (!s->sock)
+	if (s->state == GCS_STATE_DETACHED)
 		return s->finish ? GCS_REASON_DETACHED : -1;
-	sock = sock_from_file(s->sock);
 
-	if (s->state == GCS_STATE_OPEN && (s->closed || (s->finish && stream_idle(s, now))))
+	if (s->state == GCS_STATE_OPEN &&
+	    (s->closed || s->sealed || (s->finish && stream_idle(s, now)))) {
+		WRITE_ONCE(s->sealed, true);
 		gcs_stream_set_state(s, GCS_STATE_DRAINING);
+	}
 
 	if (s->state == GCS_STATE_DRAINING && stream_at_rest(s)) {
 		gcs_stream_set_state(s, GCS_STATE_CLOSING);
@@ -225,9 +212,14 @@ static int stream_advance_written(struct gcs_stream *s, u64 now)
 			return GCS_REASON_EOF;
 		if (now >= s->eof)
 			return GCS_REASON_DEADLINE;
-	} else if (s->state != GCS_STATE_BROKEN && gcs_sock_gone(sock)) {
-		gcs_stream_set_state(s, GCS_STATE_BROKEN);
+		if (err != -EAGAIN)
+			gcs_stream_kick(s);
+	} else if ((s->state == GCS_STATE_OPEN || s->state == GCS_STATE_DRAINING) &&
+		   gcs_sock_gone(sock)) {
+		gcs_stream_broken(s);
 	}
+
+	gcs_stream_wait_for_socket(s, now);
 
 	/* A writer that is sending runs the work item again when it comes back. */
 	if (s->state == GCS_STATE_BROKEN && s->sender != GCS_SENDER_INLINE) {
@@ -240,11 +232,32 @@ static int stream_advance_written(struct gcs_stream *s, u64 now)
 	return s->deadline && now >= s->deadline ? GCS_REASON_DEADLINE : -1;
 }
 
-static int stream_advance_read(struct gcs_stream *s)
+static int stream_advance_read(struct gcs_stream *s, u64 now)
+	__must_hold(&s->lock)
 {
-	if (!s->closed && !s->finish)
-		return -1;
-	return s->sock ? GCS_REASON_EOF : GCS_REASON_DETACHED;
+	if (s->closed || s->finish)
+		return s->state == GCS_STATE_DETACHED ? GCS_REASON_DETACHED : GCS_REASON_EOF;
+
+	if (s->state == GCS_STATE_OPEN && s->flags & GCS_STREAM_KEEP) {
+		bool lost;
+
+		spin_unlock(&s->lock);
+		lost = gcs_sock_at_end(sock_from_file(s->sock));
+		spin_lock(&s->lock);
+		if (lost && s->state == GCS_STATE_OPEN &&
+		    !gcs_stream_peer_eof(s, sock_from_file(s->sock)))
+			gcs_stream_set_state(s, GCS_STATE_LOST);
+	}
+	gcs_stream_wait_for_socket(s, now);
+	return -1;
+}
+
+/* Called under the lock. Returns a ring that is needed no more, or NULL. */
+static u8 *stream_idle_ring(struct gcs_stream *s, u64 now)
+{
+	if (s->head != s->tail || s->kept != s->head || now < s->last + GCS_RING_IDLE)
+		return NULL;
+	return stream_take_ring(s);
 }
 
 /* Called under the lock. A timer that is too early does no harm. */
@@ -256,11 +269,16 @@ static void stream_arm_timer(struct gcs_stream *s, u64 now)
 		next = s->deadline;
 	if (s->state == GCS_STATE_CLOSING)
 		next = min(next, s->eof);
+	if (s->state == GCS_STATE_LOST && s->give_up)
+		next = min(next, s->give_up);
 	if (s->state == GCS_STATE_OPEN && s->finish)
 		next = min(next, (stream_at_rest(s) ? s->last : now) + s->idle);
 	/* The connection refused for another reason than the peer's: memory was short. */
 	if (s->sender == GCS_SENDER_WORK && !s->want_space)
 		next = min(next, now + GCS_RETRY);
+	/* Not moved by every burst: as long as there is a ring, it is looked at from time to time. */
+	if (next == U64_MAX && s->ring && s->kept == s->head && !timer_pending(&s->timer))
+		next = now + GCS_RING_IDLE;
 	if (next != U64_MAX)
 		mod_timer(&s->timer, jiffies + (next > now ? next - now : 1));
 }
@@ -270,58 +288,32 @@ static void stream_work(struct work_struct *work)
 	struct gcs_stream *s = container_of(work, struct gcs_stream, work);
 	struct sk_buff *event = NULL;
 	int reason = -1;
+	u8 *ring = NULL;
 	u64 now;
 
+	gcs_stream_switch(s);
 	if (s->flags & GCS_STREAM_WRITE)
 		gcs_stream_flush(s);
 
 	spin_lock(&s->lock);
 	if (s->state != GCS_STATE_FINISHED) {
 		now = get_jiffies_64();
-		reason = s->flags & GCS_STREAM_READ ? stream_advance_read(s) :
+		reason = s->flags & GCS_STREAM_READ ? stream_advance_read(s, now) :
 						      stream_advance_written(s, now);
-		if (reason < 0)
+		if (reason < 0) {
+			ring = stream_idle_ring(s, now);
 			stream_arm_timer(s, now);
+		}
 	}
 	if (reason < 0)
 		spin_unlock(&s->lock);
 	else
 		event = stream_finished(s, reason);
+	kvfree(ring);
 	gcs_stream_put(s);
 	/* The module may be on its way out from here; it waits for the workqueue. */
 	if (reason >= 0)
 		gcs_netlink_send_event(event);
-}
-
-static struct file *connected_vsock(int fd)
-{
-	struct socket *sock;
-	int err;
-
-	sock = sockfd_lookup(fd, &err);
-	if (!sock)
-		return ERR_PTR(err);
-	if (sock->ops->family != AF_VSOCK || sock->type != SOCK_STREAM)
-		err = -EPROTOTYPE;
-	else if (sock->state != SS_CONNECTED && sock->state != SS_DISCONNECTING)
-		err = -ENOTCONN;
-	else
-		return sock->file;
-	sockfd_put(sock);
-	return ERR_PTR(err);
-}
-
-/* Called under the lock. Takes over the reference. */
-static void stream_set_sock(struct gcs_stream *s, struct file *sock)
-{
-	s->sock = sock;
-	init_waitqueue_func_entry(&s->sock_wait, stream_sock_wake);
-	add_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
-	if (gcs_stream_queued(s))
-		s->sender = GCS_SENDER_WORK;
-	gcs_stream_set_state(s, GCS_STATE_OPEN);
-	/* What the socket's state was before it could wake us. */
-	gcs_stream_kick(s);
 }
 
 struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
@@ -333,12 +325,16 @@ struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
 	int flags;
 	int err;
 
-	if (arg->flags & ~(GCS_STREAM_READ | GCS_STREAM_WRITE | GCS_STREAM_NONBLOCK) ||
-	    (way != GCS_STREAM_READ && way != GCS_STREAM_WRITE) || arg->lost_ms || arg->keep || arg->reserved)
+	if (arg->flags & ~(GCS_STREAM_READ | GCS_STREAM_WRITE | GCS_STREAM_NONBLOCK | GCS_STREAM_KEEP) ||
+	    (way != GCS_STREAM_READ && way != GCS_STREAM_WRITE) || arg->reserved)
+		return ERR_PTR(-EINVAL);
+	if ((arg->lost_ms && !(arg->flags & GCS_STREAM_KEEP)) ||
+	    (arg->keep && !(arg->flags & GCS_STREAM_KEEP && way == GCS_STREAM_WRITE)) ||
+	    arg->keep > GCS_KEEP_MAX)
 		return ERR_PTR(-EINVAL);
 
 	if (arg->socket_fd != -1) {
-		sock = connected_vsock(arg->socket_fd);
+		sock = gcs_stream_connection(arg->socket_fd);
 		if (IS_ERR(sock))
 			return sock;
 	}
@@ -364,6 +360,10 @@ struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
 	s->cookie = arg->cookie;
 	s->flags = arg->flags;
 	s->opens = 1;
+	s->lost_ms = arg->lost_ms;
+	if (arg->flags & GCS_STREAM_KEEP && way == GCS_STREAM_WRITE)
+		s->keep = arg->keep ?: GCS_KEEP_DEFAULT;
+	s->size = roundup_pow_of_two(GCS_RING_SIZE + s->keep);
 
 	flags = way == GCS_STREAM_READ ? O_RDONLY : O_WRONLY;
 	if (arg->flags & GCS_STREAM_NONBLOCK)
@@ -378,7 +378,7 @@ struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
 	trace_gcs_stream_open(s);
 	spin_lock(&s->lock);
 	if (sock)
-		stream_set_sock(s, sock);
+		gcs_stream_set_sock(s, sock, 0);
 	spin_unlock(&s->lock);
 	/* Cannot fail: the place was reserved. */
 	xa_store(&gcs_streams, id, s, GFP_KERNEL);
@@ -399,31 +399,6 @@ err_pin:
 	return ERR_PTR(err);
 }
 
-int gcs_stream_attach(struct gcs_stream *s, int socket_fd)
-{
-	struct file *sock;
-	int err = 0;
-
-	sock = connected_vsock(socket_fd);
-	if (IS_ERR(sock))
-		return PTR_ERR(sock);
-
-	spin_lock(&s->lock);
-	if (s->state == GCS_STATE_FINISHED)
-		err = -ENOENT;
-	else if (s->finish)
-		err = -EPIPE;
-	else if (s->sock)
-		err = -EISCONN;
-	else
-		stream_set_sock(s, sock);
-	spin_unlock(&s->lock);
-
-	if (err)
-		fput(sock);
-	return err;
-}
-
 int gcs_stream_finish(struct gcs_stream *s, u32 flags, u32 idle_ms, u32 deadline_ms)
 {
 	u64 now = get_jiffies_64();
@@ -435,15 +410,15 @@ int gcs_stream_finish(struct gcs_stream *s, u32 flags, u32 idle_ms, u32 deadline
 	}
 	s->finish = true;
 	s->discard = flags & GCS_FINISH_DISCARD;
-	/* A jiffy more: the one that has begun does not count. */
-	s->idle = msecs_to_jiffies(idle_ms) + 1;
-	s->deadline = deadline_ms ? now + msecs_to_jiffies(deadline_ms) + 1 : 0;
+	s->idle = gcs_jiffies(idle_ms);
+	s->deadline = deadline_ms ? now + gcs_jiffies(deadline_ms) : 0;
 	/* The idle time is counted from here, should the last write have been before. */
 	s->last = now;
 	/* From here on writes are refused; what the work item does comes later. */
-	if (s->state == GCS_STATE_DETACHED ||
-	    (s->state == GCS_STATE_OPEN && (!idle_ms || (s->flags & GCS_STREAM_READ))))
-		gcs_stream_set_state(s, GCS_STATE_DRAINING);
+	if (s->state == GCS_STATE_DETACHED || !idle_ms || s->flags & GCS_STREAM_READ) {
+		WRITE_ONCE(s->sealed, true);
+		wake_up_all(&s->wait);
+	}
 	gcs_stream_kick(s);
 	spin_unlock(&s->lock);
 	return 0;

@@ -69,12 +69,31 @@ static bool is_eof(const struct socket *sock, ssize_t err)
 	}
 }
 
+/* End of file on @file: whether it is none for the reader, because another socket has come or may come. */
+static bool read_goes_on(struct gcs_stream *s, struct file *file)
+{
+	bool on;
+
+	if (!(s->flags & GCS_STREAM_KEEP))
+		return false;
+	spin_lock(&s->lock);
+	if (s->sock == file && s->state == GCS_STATE_OPEN &&
+	    !gcs_stream_peer_eof(s, sock_from_file(file))) {
+		gcs_stream_set_state(s, GCS_STATE_LOST);
+		gcs_stream_kick(s);
+	}
+	on = s->sock != file || s->state == GCS_STATE_LOST;
+	spin_unlock(&s->lock);
+	return on;
+}
+
 ssize_t gcs_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct gcs_stream *s = iocb->ki_filp->private_data;
 	bool nonblock = iocb->ki_filp->f_flags & O_NONBLOCK || iocb->ki_flags & IOCB_NOWAIT;
 	struct file *file;
 	ssize_t ret;
+	bool again;
 
 	if (!(s->flags & GCS_STREAM_READ))
 		return -EBADF;
@@ -82,34 +101,43 @@ ssize_t gcs_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		return 0;
 
 	for (;;) {
-		if (READ_ONCE(s->state) != GCS_STATE_DETACHED &&
-		    READ_ONCE(s->state) != GCS_STATE_OPEN)
+		if (!gcs_stream_live(s))
 			return 0;
 		file = gcs_stream_get_sock(s);
 		if (!file) {
 			if (nonblock)
 				return -EAGAIN;
-			ret = wait_event_freezable(s->wait,
-						   READ_ONCE(s->state) != GCS_STATE_DETACHED);
+			ret = wait_event_freezable(s->wait, !gcs_stream_live(s) ||
+						   READ_ONCE(s->state) == GCS_STATE_OPEN);
 			if (ret)
 				return ret;
 			continue;
 		}
 
 		ret = sock_recv(sock_from_file(file), to, nonblock ? MSG_DONTWAIT : 0);
-		if (is_eof(sock_from_file(file), ret))
+		again = false;
+		if (is_eof(sock_from_file(file), ret)) {
 			ret = 0;
+			again = read_goes_on(s, file);
+		}
 		fput(file);
-		/* A receive timeout of the socket's is none of the reader's. */
-		if (ret == -EAGAIN && !nonblock && !signal_pending(current))
+		/* A receive timeout of the socket's is none of the reader's: it neither ends the wait nor its restart. */
+		if (!nonblock && (ret == -EAGAIN || ret == -EINTR)) {
+			if (signal_pending(current))
+				return -ERESTARTSYS;
 			continue;
-		break;
+		}
+		if (!again)
+			break;
 	}
 
 	if (ret > 0) {
 		spin_lock(&s->lock);
 		s->in += ret;
 		s->out += ret;
+		/* It may have been the last of a lost connection. */
+		if (s->flags & GCS_STREAM_KEEP && s->sock && gcs_sock_gone(sock_from_file(s->sock)))
+			gcs_stream_kick(s);
 		spin_unlock(&s->lock);
 	}
 	return ret;
@@ -128,6 +156,10 @@ __poll_t gcs_stream_read_poll(struct gcs_stream *s)
 		return 0;
 	sock = sock_from_file(file);
 	mask = sock->ops->poll(file, sock, NULL);
+	/* A lost connection is not the end: only what it left can be read. */
+	if (s->flags & GCS_STREAM_KEEP && mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) &&
+	    !gcs_stream_peer_eof(s, sock))
+		mask = gcs_sock_at_end(sock) ? 0 : EPOLLIN | EPOLLRDNORM;
 	fput(file);
 
 	if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
@@ -150,7 +182,34 @@ size_t gcs_sock_readable(struct socket *sock)
 	       !(READ_ONCE(vsock_sk(sock->sk)->peer_shutdown) & SEND_SHUTDOWN);
 }
 
-/* Throws away what has come. Returns 0 at the end of the connection, -EAGAIN before. */
+/*
+ * Nothing more comes: the peer has shut down or closed, or the connection is gone. Where it cannot be known without
+ * reading, it is said of no socket.
+ */
+bool gcs_sock_at_end(struct socket *sock)
+{
+	struct msghdr msg = {};
+	int ret;
+
+	iov_iter_discard(&msg.msg_iter, ITER_DEST, INT_MAX);
+	ret = sock_recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT);
+	return ret != -ENOMEM && is_eof(sock, ret);
+}
+
+/* The peer has shut down its sending side, and not closed without having done so. */
+bool gcs_stream_peer_eof(struct gcs_stream *s, const struct socket *sock)
+{
+	u32 shut = READ_ONCE(vsock_sk(sock->sk)->peer_shutdown);
+
+	if ((shut & SHUTDOWN_MASK) == SEND_SHUTDOWN)
+		WRITE_ONCE(s->peer_eof, true);
+	return READ_ONCE(s->peer_eof);
+}
+
+/*
+ * Throws away what has come. Returns 0 at the end of the connection, -EAGAIN before, and -EINPROGRESS when there was too
+ * much for once.
+ */
 int gcs_sock_skip_to_eof(struct socket *sock)
 {
 	struct msghdr msg;
@@ -165,5 +224,5 @@ int gcs_sock_skip_to_eof(struct socket *sock)
 			continue;
 		return is_eof(sock, ret) ? 0 : -EAGAIN;
 	}
-	return -EAGAIN;
+	return -EINPROGRESS;
 }

@@ -52,17 +52,26 @@ static ssize_t sock_send(struct socket *sock, struct msghdr *msg)
 	return ret;
 }
 
-/* Called under the lock. The rest of what it means is up to the work item. */
-static void stream_broken(struct gcs_stream *s)
+/* Called under the lock: the connection is gone. The rest of what it means is up to the work item. */
+void gcs_stream_broken(struct gcs_stream *s)
 {
 	if (s->state == GCS_STATE_OPEN || s->state == GCS_STATE_DRAINING)
-		gcs_stream_set_state(s, GCS_STATE_BROKEN);
+		gcs_stream_set_state(s, s->flags & GCS_STREAM_KEEP ? GCS_STATE_LOST : GCS_STATE_BROKEN);
 }
 
-/* Called under the lock: @n bytes have left the ring. */
+/* Called under the lock: the oldest byte that can be sent again, counting from the stream's first. */
+u64 gcs_stream_oldest(const struct gcs_stream *s)
+{
+	return s->out - (s->head - s->kept);
+}
+
+/* Called under the lock: @n bytes have left the ring, or what it keeps. */
 static void ring_sent(struct gcs_stream *s, u32 n)
 {
 	WRITE_ONCE(s->head, s->head + n);
+	/* The socket that is to come may have been promised the oldest. */
+	if (s->head - s->kept > s->keep && !s->next)
+		WRITE_ONCE(s->kept, s->head - s->keep);
 	if (s->stalled && gcs_stream_room(s) >= GCS_RING_SIZE / 2) {
 		s->stalled = false;
 		wake_up_poll(&s->wait, EPOLLOUT | EPOLLWRNORM);
@@ -101,8 +110,8 @@ enum hrtimer_restart gcs_stream_gather(struct hrtimer *timer)
 /* Sends what the ring holds. The caller owns the sending. Returns what the socket says. */
 static ssize_t ring_send(struct gcs_stream *s, struct socket *sock, u32 len)
 {
-	u32 start = s->head % GCS_RING_SIZE;
-	u32 first = min_t(u32, len, GCS_RING_SIZE - start);
+	u32 start = s->head % s->size;
+	u32 first = min_t(u32, len, s->size - start);
 	struct kvec vec[2] = {
 		{ .iov_base = s->ring + start, .iov_len = first },
 		{ .iov_base = s->ring, .iov_len = len - first },
@@ -123,7 +132,7 @@ static ssize_t ring_send(struct gcs_stream *s, struct socket *sock, u32 len)
 			s->flushes++;
 		}
 	} else if (ret == -EPIPE) {
-		stream_broken(s);
+		gcs_stream_broken(s);
 	}
 	spin_unlock(&s->lock);
 	return ret;
@@ -134,6 +143,7 @@ void gcs_stream_flush(struct gcs_stream *s)
 {
 	struct socket *sock;
 	ssize_t ret;
+	bool partial = false;
 	u32 len;
 	u32 seq;
 	int i;
@@ -146,7 +156,7 @@ void gcs_stream_flush(struct gcs_stream *s)
 			return;
 		}
 		len = s->tail - s->head;
-		if (!len || (i > 0 && len < GCS_GATHER_MAX && s->state == GCS_STATE_OPEN && !s->closed)) {
+		if (!len || (i > 0 && !partial && len < GCS_GATHER_MAX && s->state == GCS_STATE_OPEN && !s->closed)) {
 			WRITE_ONCE(s->sender, GCS_SENDER_NONE);
 			if (len)
 				gather_start(s);
@@ -167,9 +177,11 @@ void gcs_stream_flush(struct gcs_stream *s)
 			len = PAGE_SIZE;
 			ret = ring_send(s, sock, len);
 		}
-		if (ret == len)
+		/* Only -EAGAIN says that there is no room: a part may have been sent for want of memory. */
+		partial = ret > 0 && ret < len;
+		if (ret > 0)
 			continue;
-		if (ret < 0 && ret != -EAGAIN)
+		if (ret != -EAGAIN)
 			return;
 		/* The peer is slow. Its room may have come since the send found none. */
 		WRITE_ONCE(s->want_space, true);
@@ -189,14 +201,14 @@ static void inline_done(struct gcs_stream *s, u32 n)
 	WRITE_ONCE(s->last_ns, local_clock());
 	s->last = get_jiffies_64();
 	WRITE_ONCE(s->sender, s->head != s->tail ? GCS_SENDER_WORK : GCS_SENDER_NONE);
-	if ((s->sender == GCS_SENDER_WORK || s->state != GCS_STATE_OPEN) &&
+	if ((s->sender == GCS_SENDER_WORK || s->state != GCS_STATE_OPEN || s->next) &&
 	    s->state != GCS_STATE_FINISHED)
 		gcs_stream_kick(s);
 }
 
 static u8 *ring_alloc(struct gcs_stream *s)
 {
-	u8 *ring = kvmalloc(GCS_RING_SIZE, GFP_KERNEL_ACCOUNT);
+	u8 *ring = kvmalloc(s->size, GFP_KERNEL_ACCOUNT);
 
 	if (!ring)
 		return NULL;
@@ -211,8 +223,8 @@ static u8 *ring_alloc(struct gcs_stream *s)
 /* Copies into the ring at the position @at, which has the room. Returns what could be copied. */
 static size_t ring_copy(struct gcs_stream *s, u32 at, struct iov_iter *from, size_t n)
 {
-	u32 start = at % GCS_RING_SIZE;
-	size_t first = min_t(size_t, n, GCS_RING_SIZE - start);
+	u32 start = at % s->size;
+	size_t first = min_t(size_t, n, s->size - start);
 	size_t done;
 
 	done = copy_from_iter(s->ring + start, first, from);
@@ -269,7 +281,7 @@ static ssize_t write_small_inline(struct gcs_stream *s, struct file *file, struc
 	discard = s->discard;
 	if (sent < n && (ret == -EPIPE || s->state == GCS_STATE_BROKEN ||
 			 s->state == GCS_STATE_FINISHED)) {
-		stream_broken(s);
+		gcs_stream_broken(s);
 		rest = 0;
 		ret = -EPIPE;
 	}
@@ -296,6 +308,7 @@ static ssize_t write_large_inline(struct gcs_stream *s, struct file *file, struc
 {
 	size_t done = 0;
 	u32 sends = 0;
+	u32 stalls = 0;
 	bool discard;
 	ssize_t ret;
 	u32 seq;
@@ -313,27 +326,32 @@ static ssize_t write_large_inline(struct gcs_stream *s, struct file *file, struc
 		if (ret > 0)
 			continue;
 		trace_gcs_stream_stall(s);
-		/* Pairs with the barrier in stream_sock_wake(). */
-		ret = wait_event_freezable(s->wait, READ_ONCE(s->space_seq) != seq ||
-						    !gcs_stream_live(s));
+		stalls++;
+		/*
+		 * Pairs with the barrier in stream_sock_wake(). Not freezable: a frozen writer would hold up all others.
+		 * With a signal, or frozen, it goes on in the ring, where it owns nothing.
+		 */
+		ret = wait_event_interruptible(s->wait, READ_ONCE(s->space_seq) != seq ||
+							!gcs_stream_live(s));
 		if (ret || !gcs_stream_live(s))
 			break;
 	}
 
 	spin_lock(&s->lock);
 	if (ret == -EPIPE)
-		stream_broken(s);
+		gcs_stream_broken(s);
 	discard = s->discard;
 	s->in += done;
 	s->out += done;
 	s->inlines += sends;
+	s->stalls += stalls;
 	inline_done(s, 0);
 	spin_unlock(&s->lock);
 
 	if (done)
 		return done;
 	/* With 0 the next step finds the stream ended, and swallows. */
-	return (ret == -EPIPE && !discard) || ret == -ERESTARTSYS ? ret : 0;
+	return ret == -EPIPE && !discard ? ret : 0;
 }
 
 /*
@@ -354,7 +372,7 @@ static void write_ring(struct gcs_stream *s)
 
 	spin_lock(&s->lock);
 	WRITE_ONCE(s->last_ns, local_clock());
-	if (ret == len && s->state == GCS_STATE_OPEN && s->tail - s->head < GCS_GATHER_MAX) {
+	if (ret == len && s->state == GCS_STATE_OPEN && !s->next && s->tail - s->head < GCS_GATHER_MAX) {
 		WRITE_ONCE(s->sender, GCS_SENDER_NONE);
 		if (s->head != s->tail)
 			gather_start(s);
@@ -426,6 +444,9 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 	if (s->sock && s->sender == GCS_SENDER_NONE && s->head != s->tail &&
 	    ((w->large && !w->ring) || room < (w->small ? n : 1))) {
 		write_ring(s);
+		/* Once: others may go on filling it. */
+		if (gcs_stream_queued(s))
+			w->ring = true;
 		return signal_pending(current) ? -ERESTARTSYS : 0;
 	}
 	if (s->sock && s->sender == GCS_SENDER_NONE && s->head == s->tail && !w->ring &&
@@ -499,6 +520,8 @@ ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		.small = iov_iter_count(from) <= PIPE_BUF,
 		.large = iov_iter_count(from) >= GCS_INLINE_MIN,
 		.nonblock = file->f_flags & O_NONBLOCK || iocb->ki_flags & IOCB_NOWAIT,
+		/* What is kept is what went through the ring. */
+		.ring = s->flags & GCS_STREAM_KEEP,
 	};
 	ssize_t done = 0;
 	ssize_t ret = 0;

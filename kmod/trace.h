@@ -18,6 +18,7 @@
 	{ GCS_STATE_DRAINING, "draining" },			\
 	{ GCS_STATE_CLOSING, "closing" },			\
 	{ GCS_STATE_BROKEN, "broken" },				\
+	{ GCS_STATE_LOST, "lost" },				\
 	{ GCS_STATE_FINISHED, "finished" })
 
 #define show_gcs_reason(reason) __print_symbolic(reason,	\

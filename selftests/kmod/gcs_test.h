@@ -131,11 +131,18 @@ static inline int stream_open(int dev, uint32_t flags, int sock, uint64_t cookie
 	return fd;
 }
 
-static inline int stream_attach(int dev, uint64_t id, int sock)
+static inline int stream_attach_at(int dev, uint64_t id, int sock, uint32_t flags, uint64_t offset)
 {
-	struct gcs_stream_attach arg = { .size = sizeof(arg), .id = id, .socket_fd = sock };
+	struct gcs_stream_attach arg = {
+		.size = sizeof(arg), .id = id, .socket_fd = sock, .flags = flags, .offset = offset,
+	};
 
 	return ioctl(dev, GCS_STREAM_ATTACH, &arg);
+}
+
+static inline int stream_attach(int dev, uint64_t id, int sock)
+{
+	return stream_attach_at(dev, id, sock, 0, 0);
 }
 
 static inline int stream_finish(int dev, uint64_t id, uint32_t flags, uint32_t idle_ms,
@@ -162,7 +169,7 @@ static inline int stream_pair(int dev, uint32_t flags, int *host, uint64_t *id)
 /* --- netlink ------------------------------------------------------------------------------- */
 
 struct stream_info {
-	uint64_t id, cookie, in, out, lost, queued, inlines, flushes, stalls;
+	uint64_t id, cookie, in, out, lost, queued, inlines, flushes, stalls, kept;
 	uint32_t flags, state, reason;
 	bool has_reason;
 };
@@ -264,6 +271,7 @@ static inline void nl_parse(struct nlmsghdr *n, struct stream_info *info)
 		case GCS_A_STREAM_INLINE: info->inlines = u64; break;
 		case GCS_A_STREAM_FLUSHES: info->flushes = u64; break;
 		case GCS_A_STREAM_STALLS: info->stalls = u64; break;
+		case GCS_A_STREAM_KEPT: info->kept = u64; break;
 		case GCS_A_STREAM_REASON: info->reason = u32; info->has_reason = true; break;
 		}
 	}
@@ -317,9 +325,9 @@ static inline int nl_dump(struct gcs_nl *nl, void (*each)(const struct stream_in
 	}
 }
 
-/* The finished event of stream @id, within @ms. Returns 0 if it came. */
-static inline int wait_finished(struct gcs_nl *events, uint64_t id, int ms,
-				struct stream_info *info)
+/* The event @cmd of stream @id, within @ms. Returns 0 if it came. */
+static inline int wait_stream(struct gcs_nl *events, uint8_t cmd, uint64_t id, int ms,
+			      struct stream_info *info)
 {
 	uint64_t end = now_ms() + ms;
 	char buf[4096];
@@ -333,10 +341,15 @@ static inline int wait_finished(struct gcs_nl *events, uint64_t id, int ms,
 		    recv(events->fd, buf, sizeof(buf), 0) < 0)
 			return -1;
 		nl_parse(n, info);
-		if (n->nlmsg_type == events->family && g->cmd == GCS_CMD_STREAM_FINISHED &&
-		    info->id == id)
+		if (n->nlmsg_type == events->family && g->cmd == cmd && info->id == id)
 			return 0;
 	}
+}
+
+static inline int wait_finished(struct gcs_nl *events, uint64_t id, int ms,
+				struct stream_info *info)
+{
+	return wait_stream(events, GCS_CMD_STREAM_FINISHED, id, ms, info);
 }
 
 static inline void collect_id(const struct stream_info *info, void *data)
@@ -399,6 +412,36 @@ static inline bool write_all(int fd, const void *buf, size_t len)
 		len -= n;
 	}
 	return true;
+}
+
+static inline bool write_pattern(int fd, uint64_t pos, size_t len)
+{
+	char *buf = malloc(len);
+	bool ok;
+
+	fill_pattern(buf, pos, len);
+	ok = write_all(fd, buf, len);
+	free(buf);
+	return ok;
+}
+
+/* Writes the pattern in small records until the ring and the connection are full. Returns the bytes. */
+static inline uint64_t fill(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	uint64_t pos = 0;
+	char buf[1024];
+
+	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	do {
+		for (;; pos += sizeof(buf)) {
+			fill_pattern(buf, pos, sizeof(buf));
+			if (write(fd, buf, sizeof(buf)) != sizeof(buf))
+				break;
+		}
+	} while (wait_fd(fd, POLLOUT, NOT_MS));
+	fcntl(fd, F_SETFL, flags);
+	return pos;
 }
 
 /* Reads until @len bytes, end of file, an error, or silence. Returns the bytes. */

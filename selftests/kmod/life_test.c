@@ -28,36 +28,6 @@ FIXTURE_TEARDOWN(life)
 	close(self->dev);
 }
 
-static bool write_pattern(int fd, uint64_t pos, size_t len)
-{
-	char *buf = malloc(len);
-	bool ok;
-
-	fill_pattern(buf, pos, len);
-	ok = write_all(fd, buf, len);
-	free(buf);
-	return ok;
-}
-
-/* Writes small records until the ring and the connection are full. Returns the bytes. */
-static uint64_t fill(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-	uint64_t pos = 0;
-	char buf[1024];
-
-	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-	do {
-		for (;; pos += sizeof(buf)) {
-			fill_pattern(buf, pos, sizeof(buf));
-			if (write(fd, buf, sizeof(buf)) != sizeof(buf))
-				break;
-		}
-	} while (wait_fd(fd, POLLOUT, NOT_MS));
-	fcntl(fd, F_SETFL, flags);
-	return pos;
-}
-
 TEST_F(life, the_last_close_drains_half_closes_and_waits_for_the_peer)
 {
 	struct stream_info info;

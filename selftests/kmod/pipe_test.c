@@ -37,32 +37,6 @@ FIXTURE_TEARDOWN(pipe)
 	close(self->dev);
 }
 
-/* Writes the pattern until the stream takes no more. Returns the bytes. */
-static uint64_t fill(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-	uint64_t pos = 0;
-	char buf[4096];
-	ssize_t n;
-
-	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-	do {
-		fill_pattern(buf, pos, sizeof(buf));
-		n = write(fd, buf, sizeof(buf));
-		if (n > 0)
-			pos += n;
-	} while (n > 0);
-	/* A stream on its way out makes room still: only one that stays full is full. */
-	while (wait_fd(fd, POLLOUT, NOT_MS)) {
-		fill_pattern(buf, pos, sizeof(buf));
-		n = write(fd, buf, sizeof(buf));
-		if (n > 0)
-			pos += n;
-	}
-	fcntl(fd, F_SETFL, flags);
-	return pos;
-}
-
 TEST_F(pipe, fstat_says_fifo)
 {
 	struct stat st;

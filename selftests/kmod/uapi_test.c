@@ -113,7 +113,7 @@ TEST_F(uapi, unknown_ioctl_is_enotty)
 TEST_F(uapi, open_refuses_flags_that_are_not_one_direction)
 {
 	static const uint32_t bad[] = {
-		0, GCS_STREAM_NONBLOCK, GCS_STREAM_READ | GCS_STREAM_WRITE, GCS_STREAM_WRITE | 8,
+		0, GCS_STREAM_NONBLOCK, GCS_STREAM_READ | GCS_STREAM_WRITE, GCS_STREAM_WRITE | 16,
 		GCS_STREAM_READ | 0x80000000,
 	};
 
@@ -131,7 +131,7 @@ TEST_F(uapi, reserved_members_must_be_zero)
 	EXPECT_EQ(EINVAL, fails(ioctl(self->dev, GCS_STREAM_OPEN, &open)));
 	EXPECT_EQ(EINVAL, fails(ioctl(self->dev, GCS_STREAM_ATTACH, &attach)));
 	attach.reserved = 0;
-	attach.flags = 1;
+	attach.flags = 4;
 	EXPECT_EQ(EINVAL, fails(ioctl(self->dev, GCS_STREAM_ATTACH, &attach)));
 }
 
@@ -160,6 +160,9 @@ TEST_F(uapi, only_a_connected_vsock_stream_is_taken)
 	EXPECT_EQ(ENOENT, fails(stream_attach(self->dev, id + 1000, sock)));
 	EXPECT_EQ(ENOENT, fails(stream_attach(self->dev, 0, sock)));
 	EXPECT_EQ(0, stream_attach(self->dev, id, sock));
+	EXPECT_EQ(EBUSY, fails(stream_attach(self->dev, id, sock)));
+	close(sock);
+	sock = vsock_pair(&host);
 	EXPECT_EQ(EISCONN, fails(stream_attach(self->dev, id, sock)));
 	close(fd);
 }

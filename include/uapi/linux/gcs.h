@@ -13,7 +13,8 @@
  * knows fewer members than the module gets the old behaviour; one that knows more gets -E2BIG
  * unless the members that the module does not know are zero. Unknown flags and non-zero reserved
  * members are refused with -EINVAL. All ioctls need CAP_SYS_ADMIN in the initial user namespace
- * (-EPERM); a size below the first published one is -EINVAL, a bad pointer -EFAULT.
+ * (-EPERM); a size below the first published one is -EINVAL, one above a page -E2BIG whatever the
+ * tail is, a bad pointer -EFAULT.
  */
 #ifndef _UAPI_LINUX_GCS_H
 #define _UAPI_LINUX_GCS_H
@@ -57,12 +58,14 @@ struct gcs_info {
  * @socket_fd: in: a connected AF_VSOCK SOCK_STREAM socket, or -1: it comes with GCS_STREAM_ATTACH.
  *             The stream takes a reference of its own; the caller closes its descriptor.
  * @lost_ms: in: with GCS_STREAM_KEEP: how long the stream waits for a new socket when its connection
- *           is gone; then it is broken (writers get -EPIPE, readers end of file). 0: for ever.
- *           Without the flag 0.
+ *           is gone; then it is broken (writers get -EPIPE, readers end of file, what is queued is
+ *           lost). 0: for ever. Without the flag 0.
  * @cookie: in: the caller's own tag, carried in dumps and events, not interpreted
  * @id: out: the stream's id
  * @keep: in: with GCS_STREAM_KEEP and GCS_STREAM_WRITE: how many of the bytes last sent are kept, to be
  *        sent again by GCS_STREAM_ATTACH; at most GCS_KEEP_MAX, 0 for GCS_KEEP_DEFAULT. Else 0.
+ *        The memory for it and for 256 KiB of queue, rounded up to a power of two, is charged to the
+ *        first writer.
  * @reserved: must be 0
  *
  * For GCS_STREAM_OPEN. Returns a close-on-exec file descriptor, the container's end. Until a
@@ -73,10 +76,15 @@ struct gcs_info {
  * receiving side is shut down and the stream is finished at once, also if it has no socket yet. A
  * socket serves one stream. The file's inode number is the id; it is mode 0600 and owned by the
  * caller, may be chowned, and can be opened again by /proc/<pid>/fd until the last close (-ENXIO),
- * in its own direction (-EACCES).
+ * in its own direction (-EACCES) or, as a FIFO, for both; the other direction then is -EBADF.
+ *
+ * With GCS_STREAM_KEEP a connection is lost, not ended, when it is reset or the peer closes it, or does
+ * not read from it any more, before everything was written and sent; for a read stream, when it is
+ * reset or closed without the peer's having shut down its sending side first. Once everything is
+ * sent and the sending side is shut down, any end of the connection is the peer's end of file.
  *
  * Errors: -EBADF @socket_fd is not open, -ENOTSOCK not a socket, -EPROTOTYPE not an AF_VSOCK
- * stream, -ENOTCONN not connected, -EMFILE, -ENFILE, -ENOMEM.
+ * stream, -ENOTCONN not connected, -EBUSY a stream has it already, -EMFILE, -ENFILE, -ENOMEM.
  */
 struct gcs_stream_open {
 	__u32 size;
@@ -96,7 +104,7 @@ struct gcs_stream_open {
 #define GCS_PEER_EOF_MS		5000
 
 /* gcs_stream_attach.flags */
-#define GCS_ATTACH_REPLACE	(1U << 0)	/* also when it has a socket: that one is closed */
+#define GCS_ATTACH_REPLACE	(1U << 0)	/* with GCS_STREAM_KEEP: if it has a socket, close that */
 #define GCS_ATTACH_OFFSET	(1U << 1)	/* send from @offset on */
 
 /**
@@ -108,14 +116,16 @@ struct gcs_stream_open {
  * @reserved: must be 0
  * @offset: in: with GCS_ATTACH_OFFSET, and for a written stream: the first byte that the new peer is to
  *          get, counted from the stream's first. From what was handed to the old connection
- *          (GCS_A_STREAM_BYTES_OUT) back to the oldest that is kept. Else 0.
+ *          (GCS_A_STREAM_BYTES_OUT, which is set back to it) back to the oldest that is kept
+ *          (GCS_A_STREAM_KEPT). Else 0. Without the flag the new peer gets what comes after what was
+ *          handed to the old connection.
  *
  * For GCS_STREAM_ATTACH. For a stream that has no socket: one that never had one, or with
  * GCS_STREAM_KEEP one whose connection is gone (GCS_STATE_LOST). What the ring holds is sent, waiting
- * readers and writers go on; if the last descriptor was closed before, the stream is drained and
- * finished as if just closed. Returns 0. Errors: those of @socket_fd, -ENOENT no such stream (it has
- * finished), -EISCONN it has a socket already, -EPIPE it was told to finish or is broken, -ERANGE
- * @offset is not kept any more, or was not sent yet.
+ * readers and writers go on; if the last descriptor was closed before, or a lost stream was told to
+ * finish, it is drained and finished as if just closed. Returns 0. Errors: those of @socket_fd, -ENOENT
+ * no such stream (it has finished), -EISCONN it has a socket already, -EPIPE it is broken, or never had
+ * a socket and was told to finish, -ERANGE @offset is not kept any more, or was not sent yet.
  */
 struct gcs_stream_attach {
 	__u32 size;
@@ -143,7 +153,8 @@ struct gcs_stream_attach {
  * For GCS_STREAM_FINISH. For a written stream what is queued is delivered first, then as after the
  * last close. For a read stream the receiving side is shut down and readers get end of file. A
  * stream that never had a socket finishes at once; what its ring held is dropped, and counted as
- * lost unless GCS_FINISH_DISCARD was given. Calling it again replaces flags and both times.
+ * lost unless GCS_FINISH_DISCARD was given. One whose connection is lost waits for a new socket as long
+ * as its lost_ms and @deadline_ms say. Calling it again replaces flags and both times.
  * Returns 0. Errors: -ENOENT no such stream (it has finished).
  */
 struct gcs_stream_finish {
@@ -381,6 +392,8 @@ struct gcs_dev_eject {
  * @GCS_CMD_STREAM_FINISHED: event, multicast to GCS_GENL_GROUP_EVENTS: all attributes of a stream,
  *     with GCS_A_STREAM_REASON. Sent once a stream; it is not in any dump afterwards, and unless a
  *     file of it is open, nothing is left of it.
+ * @GCS_CMD_STREAM_LOST: event: all attributes of a stream that has lost its connection and waits for
+ *     a new socket (GCS_STREAM_KEEP); the old one has been let go
  * @GCS_CMD_TTY_GET: as GCS_CMD_STREAM_GET, with GCS_A_TTY_ID
  * @GCS_CMD_TTY_FINISHED: event: all attributes of a tty, with GCS_A_TTY_REASON; once a tty
  * @GCS_CMD_DEV_GET: dump: one message a device that can be used
@@ -391,6 +404,7 @@ enum gcs_cmd {
 	GCS_CMD_UNSPEC,
 	GCS_CMD_STREAM_GET,
 	GCS_CMD_STREAM_FINISHED,
+	GCS_CMD_STREAM_LOST,
 	GCS_CMD_TTY_GET,
 	GCS_CMD_TTY_FINISHED,
 	GCS_CMD_DEV_GET,
@@ -417,7 +431,8 @@ enum gcs_cmd {
  * @GCS_A_STREAM_FLUSHES: u64, sends made from the ring
  * @GCS_A_STREAM_STALLS: u64, times a writer had to wait for room
  * @GCS_A_STREAM_REASON: u32, enum gcs_stream_reason; only in GCS_CMD_STREAM_FINISHED
- * @GCS_A_STREAM_KEPT: u64, the oldest byte that GCS_ATTACH_OFFSET can name; only with GCS_STREAM_KEEP
+ * @GCS_A_STREAM_KEPT: u64, the oldest byte that GCS_ATTACH_OFFSET can name; only of a written stream
+ *     with GCS_STREAM_KEEP
  * @GCS_A_TTY_ID: u64, the tty's id
  * @GCS_A_TTY_COOKIE: u64, as given at open
  * @GCS_A_TTY_STATE: u32, enum gcs_tty_state

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The stream's socket: taking one, its wake-ups, losing it, and putting another in its place
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <net/af_vsock.h>
+
+#include "internal.h"
+
+/* A new socket is to get what comes after what the old one got, whatever that is when it is replaced. */
+#define GCS_GO_ON	U64_MAX
+
+/*
+ * The socket woke its sleepers: data, room, or a change of the connection. Called under the lock
+ * of the socket's wait queue, possibly in an interrupt, so it only passes the news on.
+ */
+static int stream_sock_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void *key)
+{
+	struct gcs_stream *s = container_of(entry, struct gcs_stream, sock_wait);
+	__poll_t what = key_to_poll(key);
+
+	if (s->flags & GCS_STREAM_READ) {
+		if (s->flags & GCS_STREAM_KEEP && !what) {
+			/* Latches it: a close may follow. */
+			gcs_stream_peer_eof(s, sock_from_file(READ_ONCE(s->sock)));
+			gcs_stream_kick(s);
+		}
+		if (wq_has_sleeper(&s->wait))
+			wake_up_poll(&s->wait, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
+		return 0;
+	}
+
+	/* Data matters only to a stream that waits for the end of file; no key is a change. */
+	if (what && !(what & (EPOLLOUT | EPOLLERR)) && READ_ONCE(s->state) != GCS_STATE_CLOSING)
+		return 0;
+
+	WRITE_ONCE(s->space_seq, s->space_seq + 1);
+	/* Pairs with the barriers of those who set want_space or wait, and then look at space_seq. */
+	smp_mb();
+	if (READ_ONCE(s->want_space) || !what || (what & EPOLLERR) ||
+	    READ_ONCE(s->state) == GCS_STATE_CLOSING)
+		gcs_stream_kick(s);
+	if (READ_ONCE(s->sender) == GCS_SENDER_INLINE)
+		wake_up(&s->wait);
+	return 0;
+}
+
+/* Two streams would mix their bytes. Whose callback waits on the socket has it. */
+static bool sock_taken(struct socket *sock)
+{
+	wait_queue_head_t *wait = sk_sleep(sock->sk);
+	wait_queue_entry_t *entry;
+	unsigned long flags;
+	bool taken = false;
+
+	spin_lock_irqsave(&wait->lock, flags);
+	list_for_each_entry(entry, &wait->head, entry)
+		taken |= entry->func == stream_sock_wake;
+	spin_unlock_irqrestore(&wait->lock, flags);
+	return taken;
+}
+
+/* The file of a socket that a stream may take. */
+struct file *gcs_stream_connection(int fd)
+{
+	struct socket *sock;
+	int err;
+
+	sock = sockfd_lookup(fd, &err);
+	if (!sock)
+		return ERR_PTR(err);
+	if (sock->ops->family != AF_VSOCK || sock->type != SOCK_STREAM)
+		err = -EPROTOTYPE;
+	else if (sock->state != SS_CONNECTED && sock->state != SS_DISCONNECTING)
+		err = -ENOTCONN;
+	else if (sock_taken(sock))
+		err = -EBUSY;
+	else
+		return sock->file;
+	sockfd_put(sock);
+	return ERR_PTR(err);
+}
+
+/* Called under the lock, nobody is sending. Takes over the reference. The next byte to send is @out. */
+void gcs_stream_set_sock(struct gcs_stream *s, struct file *sock, u64 out)
+{
+	s->sock = sock;
+	init_waitqueue_func_entry(&s->sock_wait, stream_sock_wake);
+	add_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
+	WRITE_ONCE(s->peer_eof, false);
+	WRITE_ONCE(s->want_space, false);
+	s->give_up = 0;
+	if (s->flags & GCS_STREAM_WRITE) {
+		WRITE_ONCE(s->head, s->head - (u32)(s->out - out));
+		s->out = out;
+		WRITE_ONCE(s->sender, gcs_stream_queued(s) ? GCS_SENDER_WORK : GCS_SENDER_NONE);
+	}
+	gcs_stream_set_state(s, GCS_STATE_OPEN);
+	/* What the socket's state was before it could wake us. */
+	gcs_stream_kick(s);
+}
+
+/* Called under the lock. Returns the socket's file with its reference. */
+struct file *gcs_stream_unset_sock(struct gcs_stream *s)
+{
+	struct file *sock = s->sock;
+
+	remove_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
+	s->sock = NULL;
+	return sock;
+}
+
+/*
+ * Shuts down (-1: nothing) and lets go. At once, and not as fput() does it for a kernel thread: whoever hears that a
+ * stream has finished finds that the connection has, too.
+ */
+void gcs_sock_close(struct file *sock, int how)
+{
+	if (how >= 0)
+		kernel_sock_shutdown(sock_from_file(sock), how);
+	__fput_sync(sock);
+}
+
+/* Puts the socket that waits for it in its place. Run by the work item only. */
+void gcs_stream_switch(struct gcs_stream *s)
+{
+	struct file *old = NULL;
+
+	spin_lock(&s->lock);
+	/* A writer that is sending runs the work item again when it comes back. */
+	if (s->next && s->sender != GCS_SENDER_INLINE) {
+		if (s->sock)
+			old = gcs_stream_unset_sock(s);
+		gcs_stream_set_sock(s, s->next, s->next_out == GCS_GO_ON ? s->out : s->next_out);
+		s->next = NULL;
+	}
+	spin_unlock(&s->lock);
+	if (old)
+		gcs_sock_close(old, SHUT_RDWR);
+}
+
+/* A lost stream lets go of its socket, and is broken when no other has come in time. Run by the work item only. */
+void gcs_stream_wait_for_socket(struct gcs_stream *s, u64 now)
+	__must_hold(&s->lock)
+{
+	struct file *old;
+
+	if (s->state == GCS_STATE_LOST && s->sock && s->sender != GCS_SENDER_INLINE) {
+		old = gcs_stream_unset_sock(s);
+		WRITE_ONCE(s->sender, GCS_SENDER_NONE);
+		s->give_up = s->lost_ms ? now + gcs_jiffies(s->lost_ms) : 0;
+		spin_unlock(&s->lock);
+		gcs_sock_close(old, SHUT_RDWR);
+		gcs_netlink_send_event(gcs_netlink_stream_event(s, GCS_CMD_STREAM_LOST, -1));
+		spin_lock(&s->lock);
+	}
+	if (s->state == GCS_STATE_LOST && s->give_up && now >= s->give_up)
+		gcs_stream_set_state(s, GCS_STATE_BROKEN);
+}
+
+/* Called under the lock: whether the stream can take a socket now. */
+static int may_attach(const struct gcs_stream *s, const struct gcs_stream_attach *arg)
+{
+	switch (s->state) {
+	case GCS_STATE_FINISHED:
+		return -ENOENT;
+	case GCS_STATE_BROKEN:
+		return -EPIPE;
+	case GCS_STATE_DETACHED:
+		if (s->finish)
+			return -EPIPE;
+		break;
+	case GCS_STATE_LOST:
+		break;
+	default:
+		if (!(s->flags & GCS_STREAM_KEEP) || !(arg->flags & GCS_ATTACH_REPLACE))
+			return -EISCONN;
+	}
+	if (arg->flags & GCS_ATTACH_OFFSET) {
+		if (s->flags & GCS_STREAM_READ)
+			return -EINVAL;
+		if (arg->offset < gcs_stream_oldest(s) || arg->offset > s->out)
+			return -ERANGE;
+	}
+	return 0;
+}
+
+int gcs_stream_attach(struct gcs_stream *s, const struct gcs_stream_attach *arg)
+{
+	u64 out = arg->flags & GCS_ATTACH_OFFSET ? arg->offset : GCS_GO_ON;
+	struct file *sock, *old = NULL;
+	int err;
+
+	sock = gcs_stream_connection(arg->socket_fd);
+	if (IS_ERR(sock))
+		return PTR_ERR(sock);
+
+	spin_lock(&s->lock);
+	err = may_attach(s, arg);
+	if (err) {
+		old = sock;
+	} else {
+		if (s->sock || s->next) {
+			old = s->next;
+			s->next = sock;
+			s->next_out = out;
+			gcs_stream_kick(s);
+		} else {
+			gcs_stream_set_sock(s, sock, out == GCS_GO_ON ? s->out : out);
+		}
+	}
+	spin_unlock(&s->lock);
+
+	if (old)
+		fput(old);
+	return err;
+}
