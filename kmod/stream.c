@@ -453,7 +453,11 @@ int __init gcs_stream_init(void)
 	gcs_stream_cache = KMEM_CACHE(gcs_stream, SLAB_ACCOUNT);
 	if (!gcs_stream_cache)
 		return -ENOMEM;
-	gcs_workqueue = alloc_workqueue("gcs_streams", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	/*
+	 * Bound: the ring is sent where it was written. On another processor the work item would only fight
+	 * the writer for the lock and the cache.
+	 */
+	gcs_workqueue = alloc_workqueue("gcs_streams", WQ_MEM_RECLAIM, 0);
 	if (!gcs_workqueue) {
 		kmem_cache_destroy(gcs_stream_cache);
 		return -ENOMEM;

@@ -23,8 +23,8 @@
 #define GCS_INLINE_MIN	SZ_16K
 /* A write that comes sooner than this after the last one is one of many. */
 #define GCS_QUICK_NS	(100 * NSEC_PER_USEC)
-/* Small writes gather until there is so much: then the work item sends while the writer goes on; */
-#define GCS_GATHER_MAX	SZ_16K
+/* Small writes gather until there is so much: then the work item sends it; */
+#define GCS_GATHER_MAX	GCS_PACKET_MAX
 /* or nothing has come between two looks, or there were so many. Appending reads no clock. */
 #define GCS_LOOK_NS	(50 * NSEC_PER_USEC)
 #define GCS_LOOKS	10
