@@ -10,6 +10,7 @@
 
 #include "internal.h"
 #include "ioctl.h"
+#include "tty.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -39,7 +40,7 @@ static long gcs_ioctl_info(struct gcs_info __user *uarg)
 
 	arg.size = sizeof(arg);
 	arg.version = GCS_INTERFACE_VERSION;
-	arg.features = GCS_FEATURE_STREAM;
+	arg.features = GCS_FEATURE_STREAM | GCS_FEATURE_TTY;
 	return copy_to_user(uarg, &arg, min_t(size_t, usize, sizeof(arg))) ? -EFAULT : 0;
 }
 
@@ -138,6 +139,12 @@ static long gcs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return gcs_ioctl_stream_attach(uarg);
 	case GCS_STREAM_FINISH:
 		return gcs_ioctl_stream_finish(uarg);
+	case GCS_TTY_OPEN:
+		return gcs_ioctl_tty_open(uarg);
+	case GCS_TTY_ATTACH:
+		return gcs_ioctl_tty_attach(uarg);
+	case GCS_TTY_FINISH:
+		return gcs_ioctl_tty_finish(uarg);
 	default:
 		return -ENOTTY;
 	}
@@ -166,12 +173,17 @@ static int __init gcs_init(void)
 	err = gcs_stream_init();
 	if (err)
 		goto err_stream;
+	err = gcs_tty_init();
+	if (err)
+		goto err_tty;
 	err = misc_register(&gcs_device);
 	if (err)
 		goto err_device;
 	return 0;
 
 err_device:
+	gcs_tty_exit();
+err_tty:
 	gcs_stream_exit();
 err_stream:
 	gcs_netlink_exit();
@@ -181,7 +193,8 @@ err_stream:
 static void __exit gcs_exit(void)
 {
 	misc_deregister(&gcs_device);
-	/* Waits for the last event to be sent. */
+	/* These wait for the last events to be sent. */
+	gcs_tty_exit();
 	gcs_stream_exit();
 	gcs_netlink_exit();
 }

@@ -8,9 +8,14 @@
 #include <net/genetlink.h>
 
 #include "internal.h"
+#include "tty.h"
 
 static const struct nla_policy stream_get_policy[GCS_A_STREAM_ID + 1] = {
 	[GCS_A_STREAM_ID] = { .type = NLA_U64 },
+};
+
+static const struct nla_policy tty_get_policy[GCS_A_TTY_ID + 1] = {
+	[GCS_A_TTY_ID] = { .type = NLA_U64 },
 };
 
 enum {
@@ -39,6 +44,15 @@ static const struct genl_ops gcs_ops[] = {
 		.doit = gcs_netlink_stream_get,
 		.start = dump_start,
 		.dumpit = gcs_netlink_stream_dump,
+	},
+	{
+		.cmd = GCS_CMD_TTY_GET,
+		.flags = GENL_ADMIN_PERM,
+		.policy = tty_get_policy,
+		.maxattr = ARRAY_SIZE(tty_get_policy) - 1,
+		.doit = gcs_netlink_tty_get,
+		.start = dump_start,
+		.dumpit = gcs_netlink_tty_dump,
 	},
 };
 

@@ -53,7 +53,7 @@ static ssize_t sock_recv(struct socket *sock, struct iov_iter *to, int flags)
 }
 
 /* A pipe's reader knows bytes and the end. hv_sock ends some connections with -EIO. */
-static bool is_eof(const struct socket *sock, ssize_t err)
+bool gcs_sock_is_eof(const struct socket *sock, ssize_t err)
 {
 	switch (err) {
 	case 0:
@@ -116,7 +116,7 @@ ssize_t gcs_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 
 		ret = sock_recv(sock_from_file(file), to, nonblock ? MSG_DONTWAIT : 0);
 		again = false;
-		if (is_eof(sock_from_file(file), ret)) {
+		if (gcs_sock_is_eof(sock_from_file(file), ret)) {
 			ret = 0;
 			again = read_goes_on(s, file);
 		}
@@ -193,7 +193,7 @@ bool gcs_sock_at_end(struct socket *sock)
 
 	iov_iter_discard(&msg.msg_iter, ITER_DEST, INT_MAX);
 	ret = sock_recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT);
-	return ret != -ENOMEM && is_eof(sock, ret);
+	return ret != -ENOMEM && gcs_sock_is_eof(sock, ret);
 }
 
 /* The peer has shut down its sending side, and not closed without having done so. */
@@ -222,7 +222,7 @@ int gcs_sock_skip_to_eof(struct socket *sock)
 		ret = sock_recvmsg(sock, &msg, MSG_DONTWAIT);
 		if (ret > 0)
 			continue;
-		return is_eof(sock, ret) ? 0 : -EAGAIN;
+		return gcs_sock_is_eof(sock, ret) ? 0 : -EAGAIN;
 	}
 	return -EINPROGRESS;
 }

@@ -11,6 +11,7 @@
 #include <linux/tracepoint.h>
 
 #include "internal.h"
+#include "tty.h"
 
 #define show_gcs_state(state) __print_symbolic(state,		\
 	{ GCS_STATE_DETACHED, "detached" },			\
@@ -124,6 +125,108 @@ TRACE_EVENT(gcs_stream_finished,
 	),
 	TP_printk("id=%llu reason=%s in=%llu out=%llu lost=%llu", __entry->id,
 		  show_gcs_reason(__entry->reason), __entry->in, __entry->out, __entry->lost)
+);
+
+#define show_gcs_tty_state(state) __print_symbolic(state,	\
+	{ GCS_TTY_STATE_DETACHED, "detached" },			\
+	{ GCS_TTY_STATE_OPEN, "open" },				\
+	{ GCS_TTY_STATE_DRAINING, "draining" },			\
+	{ GCS_TTY_STATE_CLOSING, "closing" },			\
+	{ GCS_TTY_STATE_FINISHED, "finished" })
+
+TRACE_EVENT(gcs_tty_open,
+	TP_PROTO(const struct gcs_tty *t),
+	TP_ARGS(t),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, cookie)
+		__field(bool, pty)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->cookie = t->cookie;
+		__entry->pty = t->pty;
+	),
+	TP_printk("id=%llu cookie=%#llx %s", __entry->id, __entry->cookie,
+		  __entry->pty ? "pty" : "other")
+);
+
+TRACE_EVENT(gcs_tty_state,
+	TP_PROTO(const struct gcs_tty *t, u8 state),
+	TP_ARGS(t, state),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u8, from)
+		__field(u8, to)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->from = t->state;
+		__entry->to = state;
+	),
+	TP_printk("id=%llu %s -> %s", __entry->id, show_gcs_tty_state(__entry->from),
+		  show_gcs_tty_state(__entry->to))
+);
+
+/* Bytes were taken from the file or the peer, or none were there. */
+TRACE_EVENT(gcs_tty_take,
+	TP_PROTO(const struct gcs_tty *t, bool out, long ret),
+	TP_ARGS(t, out, ret),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(bool, out)
+		__field(long, ret)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->out = out;
+		__entry->ret = ret;
+	),
+	TP_printk("id=%llu %s ret=%ld", __entry->id, __entry->out ? "out" : "in", __entry->ret)
+);
+
+/* Bytes were put into the file or the connection, or there was no room. */
+TRACE_EVENT(gcs_tty_put,
+	TP_PROTO(const struct gcs_tty *t, bool out, u32 len, long ret),
+	TP_ARGS(t, out, len, ret),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(bool, out)
+		__field(u32, len)
+		__field(long, ret)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->out = out;
+		__entry->len = len;
+		__entry->ret = ret;
+	),
+	TP_printk("id=%llu %s len=%u ret=%ld", __entry->id, __entry->out ? "out" : "in",
+		  __entry->len, __entry->ret)
+);
+
+TRACE_EVENT(gcs_tty_finished,
+	TP_PROTO(const struct gcs_tty *t, u8 reason),
+	TP_ARGS(t, reason),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, in)
+		__field(u64, out)
+		__field(u64, in_lost)
+		__field(u64, out_lost)
+		__field(u8, reason)
+	),
+	TP_fast_assign(
+		__entry->id = t->id;
+		__entry->in = t->in.moved;
+		__entry->out = t->out.moved;
+		__entry->in_lost = t->in.lost;
+		__entry->out_lost = t->out.lost;
+		__entry->reason = reason;
+	),
+	TP_printk("id=%llu reason=%s in=%llu out=%llu lost in=%llu out=%llu", __entry->id,
+		  show_gcs_reason(__entry->reason), __entry->in, __entry->out, __entry->in_lost,
+		  __entry->out_lost)
 );
 
 #endif /* _GCS_TRACE_H */

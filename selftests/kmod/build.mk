@@ -9,7 +9,7 @@ KMOD_TEST_ORDER := $(filter-out module_test,$(notdir $(KMOD_TESTS))) \
 	GCS_KO=/lib/modules/$$(cat $(B)/kernel/$(KERNEL)/release)/extra/gcs.ko module_test
 
 # The harness compares what the test names, and declares nothing.
-$(B)/test/kmod/%: selftests/kmod/%.c selftests/kmod/gcs_test.h include/uapi/linux/gcs.h $(B)/.flags | \
+$(B)/test/kmod/%: selftests/kmod/%.c $(wildcard selftests/kmod/*.h) include/uapi/linux/gcs.h $(B)/.flags | \
 		$(B)/kselftest/kselftest_harness.h
 	$(call quiet,CC,$*)mkdir -p $(@D) && $(CC) $(STD) -I$(B)/kselftest $(WARN) -Wno-sign-compare -Wno-missing-prototypes $(EXTRA_CFLAGS) $(CFLAGS) \
 		-pie $(LDFLAGS) -o $@ $<

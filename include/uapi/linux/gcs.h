@@ -171,12 +171,16 @@ struct gcs_stream_finish {
  * as streams', and lives until it has finished.
  */
 
+/* gcs_tty_open.flags, gcs_tty_attach.flags */
+#define GCS_TTY_DISCARD		(1U << 0)	/* the way out gets no socket: what is read from the file is dropped */
+
 /**
  * struct gcs_tty_open - relay between a file and a connection
  * @size: in: sizeof(struct gcs_tty_open) as the caller knows it
- * @flags: in: 0
- * @fd: in: a pty's master; or a pipe's end, or a connected stream socket. The tty takes a reference, and
- *      switches nothing on it: it may be used on, to resize.
+ * @flags: in: GCS_TTY_DISCARD, or 0
+ * @fd: in: a pty's master; or a pipe's end, or a connected stream socket. The tty takes a reference; the caller may
+ *      go on using it, to resize. A master or a pipe is switched to O_NONBLOCK and must stay so: it is the only way to ask
+ *      one without waiting, and a flag that all descriptors of it share.
  * @in_fd: in: the connected AF_VSOCK SOCK_STREAM socket whose bytes are written to @fd, or -1: none,
  *         or it comes with GCS_TTY_ATTACH
  * @out_fd: in: the one that what is read from @fd is sent to, or -1. May be the same as @in_fd.
@@ -184,15 +188,20 @@ struct gcs_stream_finish {
  * @cookie: in: the caller's own tag, carried in dumps and events
  * @id: out: the tty's id
  *
- * For GCS_TTY_OPEN. Until a socket comes, nothing is read from @fd. End of file from the peer ends the
- * way in (a pipe or socket at @fd is closed resp. shut down for writing; a pty is left as it is), the way
- * out goes on. End of file at @fd (a master's -EIO: the last slave was closed) ends the way out: what was read
- * is sent, the sending side is shut down, the peer's end of file awaited as for a stream; with that the tty
- * is finished and GCS_CMD_TTY_FINISHED sent. A peer that is gone (reset) ends it at once. A slow peer holds
- * its own tty up, nobody else's.
+ * For GCS_TTY_OPEN. Until it has its socket, nothing is read from @fd. End of file from the peer ends the way in (a
+ * socket at @fd is shut down for writing, a pipe let go; a pty is left as it is), the way out goes on. End of file
+ * at @fd (a master's -EIO: the last slave was closed) ends the way out: what was read is sent, the sending side is
+ * shut down, the peer's end of file awaited as for a stream; with that the tty is finished and
+ * GCS_CMD_TTY_FINISHED sent. For a pty it ends the way in too, whose socket is shut down for receiving; a socket at
+ * @fd goes on getting bytes until the peer ends them. A file that can only be written finishes with the way in.
+ * A peer that is gone (reset, or closed before all was sent) ends it at once. A slow peer holds its own tty up,
+ * nobody else's.
  *
- * Returns 0. Errors: -EBADF @fd or a socket is not open (for the way that needs it), -EINVAL @fd is none
- * of these or is the slave, -ENOTSOCK, -EPROTOTYPE, -ENOTCONN as in struct gcs_stream_open, -EMFILE, -ENOMEM.
+ * Bytes that were received after the file took no more, or read from it and not sent, are counted as lost.
+ *
+ * Returns 0. Errors: -EBADF @fd or a socket is not open, or @fd not for the way that a socket is given for; -EINVAL
+ * @fd is none of these, such as the slave; -ENOTCONN @fd or a socket is not connected; -ENOTSOCK, -EPROTOTYPE of a
+ * socket as in struct gcs_stream_open; -ENOMEM.
  */
 struct gcs_tty_open {
 	__u32 size;
@@ -208,13 +217,14 @@ struct gcs_tty_open {
 /**
  * struct gcs_tty_attach - give a tty the sockets that it does not have
  * @size: in: sizeof(struct gcs_tty_attach) as the caller knows it
- * @flags: in: 0
+ * @flags: in: GCS_TTY_DISCARD, or 0
  * @id: in: the tty
  * @in_fd: in: as in struct gcs_tty_open; -1: no change
  * @out_fd: in: likewise
  *
- * For GCS_TTY_ATTACH. Returns 0. Errors: those of the sockets, -ENOENT no such tty, -EISCONN it has that
- * socket already, -EPIPE it was told to finish; then nothing has changed.
+ * For GCS_TTY_ATTACH. Returns 0. Errors: those of the sockets, -ENOENT no such tty (it has finished), -EBADF its file
+ * has no such way, -EISCONN it has that socket already, -EPIPE it was told to finish, or its file has ended; then
+ * nothing has changed.
  */
 struct gcs_tty_attach {
 	__u32 size;
@@ -235,7 +245,9 @@ struct gcs_tty_attach {
  *               after this long is given up: GCS_REASON_DEADLINE, lost bytes counted.
  *
  * For GCS_TTY_FINISH: the process that the terminal was for has exited, a background child may keep the
- * slave. Calling it again replaces both times. Returns 0. Errors: -ENOENT no such tty (it has finished).
+ * slave. The way in ends at once. Who never stops writing never lets it end: that is what @deadline_ms is for. A
+ * tty whose way out never had a socket ends at once: GCS_REASON_DETACHED. Calling it again replaces both times.
+ * Returns 0. Errors: -ENOENT no such tty (it has finished).
  */
 struct gcs_tty_finish {
 	__u32 size;

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Terminals in netlink: one, all of them, and the event that one has finished
+ */
+#include <net/genetlink.h>
+
+#include "internal.h"
+#include "tty.h"
+
+/* The counters belong together: they are read under one lock, in one message. */
+static int put_tty(struct sk_buff *skb, struct gcs_tty *t)
+{
+	u32 queued;
+	int err = 0;
+
+	spin_lock(&t->lock);
+	queued = gcs_tty_queued(&t->in) + gcs_tty_queued(&t->out);
+	if (nla_put_u64_64bit(skb, GCS_A_TTY_ID, t->id, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_TTY_COOKIE, t->cookie, GCS_A_PAD) ||
+	    nla_put_u32(skb, GCS_A_TTY_STATE, t->state) ||
+	    nla_put_u64_64bit(skb, GCS_A_TTY_IN, t->in.moved, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_TTY_OUT, t->out.moved, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_TTY_IN_LOST, t->in.lost, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_TTY_OUT_LOST, t->out.lost, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_TTY_QUEUED, queued, GCS_A_PAD))
+		err = -EMSGSIZE;
+	spin_unlock(&t->lock);
+	return err;
+}
+
+static size_t tty_size(void)
+{
+	return 7 * nla_total_size_64bit(sizeof(u64)) + 2 * nla_total_size(sizeof(u32));
+}
+
+int gcs_netlink_tty_get(struct sk_buff *skb, struct genl_info *info)
+{
+	struct sk_buff *msg;
+	struct gcs_tty *t;
+	void *hdr;
+	int err;
+
+	if (GENL_REQ_ATTR_CHECK(info, GCS_A_TTY_ID))
+		return -EINVAL;
+	t = gcs_tty_find(nla_get_u64(info->attrs[GCS_A_TTY_ID]));
+	if (!t)
+		return -ENOENT;
+
+	err = -ENOMEM;
+	msg = genlmsg_new(tty_size(), GFP_KERNEL);
+	if (!msg)
+		goto err_msg;
+	err = -EMSGSIZE;
+	hdr = genlmsg_put_reply(msg, info, &gcs_family, 0, GCS_CMD_TTY_GET);
+	if (!hdr)
+		goto err_put;
+	err = put_tty(msg, t);
+	if (err)
+		goto err_put;
+	genlmsg_end(msg, hdr);
+	gcs_tty_put(t);
+	return genlmsg_reply(msg, info);
+
+err_put:
+	nlmsg_free(msg);
+err_msg:
+	gcs_tty_put(t);
+	return err;
+}
+
+int gcs_netlink_tty_dump(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	u64 id = cb->args[0];
+	struct gcs_tty *t;
+	void *hdr;
+	int err;
+
+	/* Never 0, which means that nobody counts. */
+	cb->seq = (u32)atomic_read(&gcs_ttys_generation) * 2 + 1;
+	while ((t = gcs_tty_next(&id))) {
+		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &gcs_family,
+				  NLM_F_MULTI, GCS_CMD_TTY_GET);
+		err = hdr ? put_tty(skb, t) : -EMSGSIZE;
+		gcs_tty_put(t);
+		if (err) {
+			if (hdr)
+				genlmsg_cancel(skb, hdr);
+			break;
+		}
+		genl_dump_check_consistent(cb, hdr);
+		genlmsg_end(skb, hdr);
+		id++;
+	}
+	cb->args[0] = id;
+	return skb->len;
+}
+
+/* Made after the tty has left the array: whoever dumps after the event does not see it. */
+struct sk_buff *gcs_netlink_tty_event(struct gcs_tty *t, enum gcs_stream_reason reason)
+{
+	struct sk_buff *msg;
+	void *hdr;
+
+	msg = genlmsg_new(tty_size(), GFP_KERNEL_ACCOUNT);
+	if (!msg)
+		return NULL;
+	hdr = genlmsg_put(msg, 0, 0, &gcs_family, 0, GCS_CMD_TTY_FINISHED);
+	if (!hdr || put_tty(msg, t) || nla_put_u32(msg, GCS_A_TTY_REASON, reason)) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	genlmsg_end(msg, hdr);
+	return msg;
+}
