@@ -3,7 +3,8 @@
 #
 # bench.sh: what `make bench` measures. Tables on stdout, the same as JSON in build/bench.json, a picture in build/bench.svg.
 #
-#   programs  *_bench of this folder, in one VM: stdin, stdout, echo, many at once, with a peer on this machine
+#   programs  *_bench.c of this folder, in one VM, with a peer on this machine; NAME_bench.sh INITRD KERNEL [NAME=VALUE...], where
+#             it exists, runs its program itself and prints the same
 #   agent     CPU time while a container writes 256 MiB, RSS when idle, size of the stripped binary
 #   boot      QEMU's start to NegotiateProtocol answered, by phase
 #
@@ -33,10 +34,19 @@ figure()
 
 [ -e $rootfs ] || scripts/rootfs $rootfs
 
-programs=(build/test/*_bench)
+# A program that needs more than a VM that stands still has a script that runs it.
+programs=() scripts=()
+for source in selftests/bench/*_bench.c; do
+	name=$(basename "$source" .c)
+	[ -e "selftests/bench/$name.sh" ] && scripts+=("$name.sh") || programs+=("$name")
+done
 [ -n "${ROUNDS:-}" ] && settings=(BENCH_ROUNDS="$rounds") || settings=()
-selftests/bench/vm.sh build/test/bench.img "$kernel" "${settings[@]}" "${programs[@]##*/}" > "$tmp/report" ||
+selftests/bench/vm.sh build/test/bench.img "$kernel" "${settings[@]}" "${programs[@]}" > "$tmp/report" ||
 	{ cat "$tmp/report" >&2; die "a bench program failed"; }
+for script in "${scripts[@]}"; do
+	"selftests/bench/$script" build/test/bench.img "$kernel" "${settings[@]}" >> "$tmp/report" ||
+		{ cat "$tmp/report" >&2; die "$script failed"; }
+done
 # KTAP indents what a test program says.
 sed -n 's/^    # //p' "$tmp/report" > "$tmp/lines"
 grep -vE '^(json|bar) ' "$tmp/lines" | sed '/:.*medians of/s/^/\n/'
