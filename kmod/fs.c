@@ -86,6 +86,19 @@ static void gcs_file_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "gcs-stream:\t%llu\n", s->id);
 }
 
+/* As a pipe takes it; what reads does not hear of the flag. */
+static ssize_t gcs_file_splice_read(struct file *file, loff_t *ppos, struct pipe_inode_info *pipe,
+				    size_t len, unsigned int flags)
+{
+	struct gcs_stream *s = file->private_data;
+
+	if (!(s->flags & GCS_STREAM_READ))
+		return -EBADF;
+	if (flags & SPLICE_F_NONBLOCK && !gcs_stream_read_poll(s))
+		return -EAGAIN;
+	return copy_splice_read(file, ppos, pipe, len, flags);
+}
+
 static const struct file_operations gcs_file_fops = {
 	.owner = THIS_MODULE,
 	.open = gcs_file_open,
@@ -95,7 +108,7 @@ static const struct file_operations gcs_file_fops = {
 	.poll = gcs_file_poll,
 	.unlocked_ioctl = gcs_file_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.splice_read = copy_splice_read,
+	.splice_read = gcs_file_splice_read,
 	.splice_write = iter_file_splice_write,
 	.show_fdinfo = gcs_file_show_fdinfo,
 };

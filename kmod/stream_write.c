@@ -299,12 +299,21 @@ static ssize_t write_small_inline(struct gcs_stream *s, struct file *file, struc
 	return ret < 0 && sent ? sent : ret;
 }
 
+/* What a write is and what became of it so far. */
+struct gcs_write {
+	bool small;		/* up to PIPE_BUF: all or nothing, and in one piece */
+	bool large;		/* worth sending inline whenever that is possible */
+	bool nonblock;
+	bool ring;		/* sending inline was tried and is of no use now */
+	bool interrupted;	/* by a signal, after some of it was taken */
+};
+
 /*
  * A large write, sent inline: what the peer takes, and then what it takes after that, unless
  * others have written meanwhile. Returns 0 when the rest had better go through the ring.
  */
-static ssize_t write_large_inline(struct gcs_stream *s, struct file *file, struct iov_iter *from,
-				  size_t n, bool nonblock)
+static ssize_t write_large_inline(struct gcs_stream *s, struct gcs_write *w, struct file *file,
+				  struct iov_iter *from, size_t n)
 {
 	size_t done = 0;
 	u32 sends = 0;
@@ -320,7 +329,7 @@ static ssize_t write_large_inline(struct gcs_stream *s, struct file *file, struc
 			done += ret;
 			sends++;
 		}
-		if (done == n || (ret < 0 && ret != -EAGAIN) || nonblock || gcs_stream_queued(s))
+		if (done == n || (ret < 0 && ret != -EAGAIN) || w->nonblock || gcs_stream_queued(s))
 			break;
 		/* Only -EAGAIN says that there is no room: hv_sock stops at a page that is not there. */
 		if (ret > 0)
@@ -329,7 +338,7 @@ static ssize_t write_large_inline(struct gcs_stream *s, struct file *file, struc
 		stalls++;
 		/*
 		 * Pairs with the barrier in stream_sock_wake(). Not freezable: a frozen writer would hold up all others.
-		 * With a signal, or frozen, it goes on in the ring, where it owns nothing.
+		 * To be frozen is a signal here, which ends the write, as a pipe's.
 		 */
 		ret = wait_event_interruptible(s->wait, READ_ONCE(s->space_seq) != seq ||
 							!gcs_stream_live(s));
@@ -348,10 +357,11 @@ static ssize_t write_large_inline(struct gcs_stream *s, struct file *file, struc
 	inline_done(s, 0);
 	spin_unlock(&s->lock);
 
+	w->interrupted = ret == -ERESTARTSYS;
 	if (done)
 		return done;
 	/* With 0 the next step finds the stream ended, and swallows. */
-	return ret == -EPIPE && !discard ? ret : 0;
+	return (ret == -EPIPE && !discard) || ret == -ERESTARTSYS ? ret : 0;
 }
 
 /*
@@ -382,14 +392,6 @@ static void write_ring(struct gcs_stream *s)
 	spin_unlock(&s->lock);
 	fput(file);
 }
-
-/* What a write is and what became of it so far. */
-struct gcs_write {
-	bool small;		/* up to PIPE_BUF: all or nothing, and in one piece */
-	bool large;		/* worth sending inline whenever that is possible */
-	bool nonblock;
-	bool ring;		/* sending inline was tried and is of no use now */
-};
 
 /* Whether to go on. If not, it is asked for a wake-up each time: others may have been faster. */
 static bool has_room(struct gcs_stream *s, size_t n)
@@ -464,7 +466,7 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 		if (w->small) {
 			ret = write_small_inline(s, file, from, n);
 		} else {
-			ret = write_large_inline(s, file, from, n, w->nonblock);
+			ret = write_large_inline(s, w, file, from, n);
 			w->ring = ret < (ssize_t)n;
 		}
 		fput(file);
@@ -529,7 +531,7 @@ ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (!(s->flags & GCS_STREAM_WRITE))
 		return -EBADF;
 
-	while (iov_iter_count(from)) {
+	while (iov_iter_count(from) && !w.interrupted) {
 		ret = write_step(s, &w, from);
 		if (ret < 0)
 			break;

@@ -67,6 +67,22 @@ TEST_F(life, what_the_peer_sends_meanwhile_is_thrown_away)
 	EXPECT_EQ(GCS_REASON_EOF, info.reason);
 }
 
+TEST_F(life, however_much_the_peer_sends_meanwhile_its_end_is_seen)
+{
+	struct stream_info info;
+	uint64_t id;
+	int host, fd = stream_pair(self->dev, GCS_STREAM_WRITE, &host, &id);
+	char *buf = calloc(1, 5000);
+
+	close(fd);
+	EXPECT_EQ(0, read_pattern_to_eof(host, 0));
+	for (int i = 0; i < 40; i++)
+		ASSERT_EQ(5000, write(host, buf, 5000));
+	close(host);
+	ASSERT_EQ(0, wait_finished(&self->events, id, WAIT_MS, &info));
+	EXPECT_EQ(GCS_REASON_EOF, info.reason);
+}
+
 TEST_F(life, a_slow_peer_gets_everything_after_the_last_close)
 {
 	struct stream_info info;
@@ -118,6 +134,26 @@ TEST_F(life, the_peers_early_close_is_counted)
 	EXPECT_EQ(total, info.in);
 	EXPECT_LT(0, info.lost);
 	EXPECT_EQ(info.in, info.out + info.lost);
+}
+
+TEST_F(life, what_the_peer_has_read_and_what_was_lost_is_what_was_written)
+{
+	struct stream_info info;
+	uint64_t id, total;
+	int64_t got;
+	int host, fd = stream_pair(self->dev, GCS_STREAM_WRITE, &host, &id);
+
+	total = fill(fd);
+	/* No more is sent from here on, what was sent can be read. */
+	EXPECT_EQ(0, stream_finish(self->dev, id, 0, 0, 1));
+	ASSERT_EQ(0, wait_finished(&self->events, id, WAIT_MS, &info));
+	EXPECT_EQ(GCS_REASON_DEADLINE, info.reason);
+	got = read_pattern_to_eof(host, 0);
+	EXPECT_EQ(info.out, got);
+	EXPECT_EQ(total, info.in);
+	EXPECT_EQ(total - got, info.lost);
+	close(fd);
+	close(host);
 }
 
 TEST_F(life, the_peers_close_before_the_writers_is_broken_until_the_last_close)
@@ -499,6 +535,37 @@ TEST_F_TIMEOUT(life, every_byte_whose_write_returned_arrives_writer_killed_at_an
 		EXPECT_EQ(before + arrived, info.out);
 		EXPECT_EQ(info.in, info.out);
 	}
+}
+
+/* The large writer finds the ring filled again and again. */
+TEST_F_TIMEOUT(life, a_large_write_is_done_among_many_small_ones, 60)
+{
+	enum { SMALL = 3 };
+	static char buf[1 << 16];
+	pid_t small[SMALL], large;
+	uint64_t id;
+	int pidfd, host, fd = stream_pair(self->dev, GCS_STREAM_WRITE, &host, &id);
+
+	for (int i = 0; i < SMALL; i++) {
+		small[i] = fork();
+		if (!small[i])
+			while (write(fd, buf, 64) == 64)
+				;
+	}
+	large = fork();
+	if (!large)
+		_exit(write(fd, malloc(1 << 20), 1 << 20) != 1 << 20);
+	pidfd = syscall(SYS_pidfd_open, large, 0);
+	while (!wait_fd(pidfd, POLLIN, 0))
+		ASSERT_LT(0, read(host, buf, sizeof(buf)));
+	EXPECT_EQ(0, reap(large));
+	for (int i = 0; i < SMALL; i++) {
+		kill(small[i], SIGKILL);
+		reap(small[i]);
+	}
+	close(pidfd);
+	close(fd);
+	close(host);
 }
 
 TEST_F(life, streams_outlive_their_opener_and_a_new_one_finds_them)

@@ -82,6 +82,25 @@ TEST_F(netlink, inline_sends_flushes_and_stalls_are_counted)
 	EXPECT_EQ(0, info.queued);
 }
 
+TEST_F(netlink, a_wait_of_a_large_write_is_a_stall)
+{
+	struct stream_info info;
+	uint64_t id;
+	int host, fd = stream_pair(self->dev, GCS_STREAM_WRITE, &host, &id);
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(!write_pattern(fd, 0, 4 << 20));
+	close(fd);
+	EXPECT_TRUE(still_waits(pid));
+	EXPECT_EQ(4 << 20, read_pattern_to_eof(host, 0));
+	EXPECT_EQ(0, reap(pid));
+	ASSERT_EQ(0, nl_get(&self->nl, id, &info));
+	EXPECT_LT(0, info.stalls);
+	EXPECT_EQ(4 << 20, info.out);
+	close(host);
+}
+
 TEST_F(netlink, unknown_streams_commands_and_attributes_are_refused)
 {
 	uint64_t id = UINT64_MAX;

@@ -126,15 +126,18 @@ TEST_F(pipe, reopen_by_proc_self_fd_and_dev_stdout)
 	EXPECT_EQ(3, read_full(self->w_host, buf, 3));
 	EXPECT_STREQ("one", buf);
 
+	/* What /dev/stdout is. */
+	ASSERT_EQ(0, symlink("/proc/self/fd/1", "/tmp/stdout"));
 	if (!fork()) {
 		int out;
 
 		dup2(fd, 1);
 		close(fd);
-		out = open("/proc/self/fd/1", O_WRONLY);
+		out = open("/tmp/stdout", O_WRONLY);
 		_exit(out >= 0 && write(out, "two", 3) == 3 ? 0 : 1);
 	}
-	wait(NULL);
+	EXPECT_EQ(0, reap(-1));
+	unlink("/tmp/stdout");
 	EXPECT_EQ(3, read_full(self->w_host, buf, 3));
 	EXPECT_STREQ("two", buf);
 	self->w = fd;
@@ -163,6 +166,32 @@ TEST_F(pipe, reopen_by_another_user_after_fchown_only)
 	}
 	EXPECT_EQ(0, reap(-1));
 	EXPECT_TRUE(wait_fd(self->w_host, POLLIN, WAIT_MS));
+}
+
+/* Some programs ask for more than they use. */
+TEST_F(pipe, reopen_for_both_directions_serves_its_own)
+{
+	char path[64], c = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->w);
+	fd = open(path, O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(1, write(fd, "x", 1));
+	EXPECT_EQ(1, read_full(self->w_host, &c, 1));
+	EXPECT_EQ(-1, read(fd, &c, 1));
+	EXPECT_EQ(EBADF, errno);
+	close(fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->r);
+	fd = open(path, O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, fd);
+	/* The new file has its own flags. */
+	EXPECT_EQ(-1, read(fd, &c, 1));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, fcntl(self->r, F_GETFL) & O_NONBLOCK);
+	EXPECT_EQ(-1, write(fd, &c, 1));
+	EXPECT_EQ(EBADF, errno);
+	close(fd);
 }
 
 TEST_F(pipe, reopen_after_the_last_close_fails)
@@ -296,6 +325,37 @@ TEST_F(pipe, epoll_edge_comes_with_each_arrival)
 	EXPECT_EQ(1, epoll_wait(ep, &ev, 1, WAIT_MS));
 }
 
+TEST_F(pipe, epoll_level_stays_as_long_as_there_is_something)
+{
+	struct epoll_event in = { .events = EPOLLIN, .data.u32 = 1 };
+	struct epoll_event out = { .events = EPOLLOUT, .data.u32 = 2 };
+	struct epoll_event ev;
+	int ep = epoll_create1(0);
+	char buf[16];
+
+	EXPECT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->r, &in));
+	EXPECT_EQ(2, write(self->r_host, "xy", 2));
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(1, epoll_wait(ep, &ev, 1, WAIT_MS));
+		EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 0));
+		EXPECT_EQ(EPOLLIN, ev.events);
+		EXPECT_EQ(1, read(self->r, buf, 1));
+	}
+	EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
+	EXPECT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->w, &out));
+	for (int i = 0; i < 3; i++) {
+		EXPECT_EQ(1, epoll_wait(ep, &ev, 1, 0));
+		EXPECT_EQ(EPOLLOUT, ev.events);
+		EXPECT_EQ(2, ev.data.u32);
+	}
+	fill(self->w);
+	EXPECT_EQ(0, epoll_wait(ep, &ev, 1, 0));
+	close(self->w_host);
+	self->w_host = -1;
+	EXPECT_EQ(1, epoll_wait(ep, &ev, 1, WAIT_MS));
+	EXPECT_TRUE(ev.events & EPOLLERR);
+}
+
 TEST_F(pipe, a_bad_buffer_is_efault_and_loses_nothing)
 {
 	void *volatile nowhere = (void *)16;
@@ -393,6 +453,72 @@ TEST_F(pipe, an_interrupted_large_write_says_what_it_took)
 	EXPECT_LT(0, took);
 	EXPECT_GT((ssize_t)size, took);
 	EXPECT_EQ(took, read_pattern_to_eof(self->w_host, 0));
+}
+
+TEST_F(pipe, a_signal_interrupts_or_restarts_a_blocked_read)
+{
+	char buf[16];
+	pid_t pid;
+
+	for (int restart = 0; restart <= 1; restart++) {
+		catch_usr1(restart ? SA_RESTART : 0);
+		pid = fork();
+		if (!pid)
+			_exit(read(self->r, buf, sizeof(buf)) < 0 ? errno : 0);
+		EXPECT_TRUE(still_waits(pid));
+		if (restart) {
+			kill(pid, SIGUSR1);
+			EXPECT_TRUE(still_waits(pid));
+			EXPECT_EQ(1, write(self->r_host, "x", 1));
+		} else {
+			EXPECT_TRUE(interrupt(pid));
+		}
+		EXPECT_EQ(restart ? 0 : EINTR << 8, reap(pid));
+	}
+}
+
+TEST_F(pipe, a_receive_timeout_of_the_socket_is_none_of_the_reader)
+{
+	struct timeval tv = { .tv_usec = 20000 };
+	int host, sock = vsock_pair(&host);
+	int fd = stream_open(self->dev, GCS_STREAM_READ, sock, 0, NULL);
+	char buf[16];
+	pid_t pid;
+
+	ASSERT_EQ(0, setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
+	for (int restart = 0; restart <= 1; restart++) {
+		catch_usr1(restart ? SA_RESTART : 0);
+		pid = fork();
+		if (!pid)
+			_exit(read(fd, buf, sizeof(buf)) < 0 ? errno : 0);
+		EXPECT_TRUE(still_waits(pid));
+		if (restart) {
+			kill(pid, SIGUSR1);
+			EXPECT_TRUE(still_waits(pid));
+			EXPECT_EQ(1, write(host, "x", 1));
+		} else {
+			EXPECT_TRUE(interrupt(pid));
+		}
+		EXPECT_EQ(restart ? 0 : EINTR << 8, reap(pid));
+	}
+	close(fd);
+	close(sock);
+	close(host);
+}
+
+TEST_F(pipe, kill_ends_a_writer_that_is_sending_from_its_own_memory)
+{
+	const size_t size = 8 << 20;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(write(self->w, malloc(size), size));
+	EXPECT_TRUE(still_waits(pid));
+	kill(pid, SIGKILL);
+	EXPECT_TRUE(ends(pid));
+	EXPECT_EQ(SIGKILL, reap(pid));
+	/* Nobody waits for it. */
+	EXPECT_EQ(1, write(self->w, "x", 1));
 }
 
 TEST_F(pipe, kill_ends_a_blocked_writer_and_a_blocked_reader)
@@ -516,6 +642,14 @@ TEST_F(pipe, the_peers_close_ends_a_blocked_write_from_the_writers_memory)
 	EXPECT_EQ(0, reap(pid));
 }
 
+TEST_F(pipe, the_peers_shutdown_of_reading_is_epipe)
+{
+	EXPECT_EQ(0, shutdown(self->w_host, SHUT_RD));
+	EXPECT_TRUE(wait_fd(self->w, 0, WAIT_MS) & POLLERR);
+	EXPECT_EQ(-1, write(self->w, "x", 1));
+	EXPECT_EQ(EPIPE, errno);
+}
+
 TEST_F(pipe, the_peers_half_close_does_not_end_writing)
 {
 	char buf[16];
@@ -591,6 +725,42 @@ TEST_F(pipe, splice_from_a_read_stream_to_a_pipe)
 	EXPECT_EQ(sizeof(buf), got);
 	EXPECT_EQ(sizeof(buf), read_full(fds[0], in, sizeof(buf)));
 	EXPECT_EQ(sizeof(buf), check_pattern(in, 0, sizeof(buf)));
+}
+
+TEST_F(pipe, splice_that_must_not_block_does_not)
+{
+	int fds[2];
+
+	ASSERT_EQ(0, pipe(fds));
+	EXPECT_EQ(-1, splice(self->r, NULL, fds[1], NULL, 100, SPLICE_F_NONBLOCK));
+	EXPECT_EQ(EAGAIN, errno);
+	EXPECT_EQ(4, write(self->r_host, "data", 4));
+	EXPECT_TRUE(wait_fd(self->r, POLLIN, WAIT_MS));
+	EXPECT_EQ(4, splice(self->r, NULL, fds[1], NULL, 100, SPLICE_F_NONBLOCK));
+	fill(self->w);
+	fcntl(self->w, F_SETFL, O_NONBLOCK);
+	while (splice(fds[0], NULL, self->w, NULL, 4, 0) == 4)
+		EXPECT_EQ(4, write(fds[1], "data", 4));
+	EXPECT_EQ(EAGAIN, errno);
+	close(self->w_host);
+	self->w_host = -1;
+	EXPECT_TRUE(wait_fd(self->w, 0, WAIT_MS) & POLLERR);
+	EXPECT_EQ(-1, splice(fds[0], NULL, self->w, NULL, 4, 0));
+	EXPECT_EQ(EPIPE, errno);
+}
+
+TEST_F(pipe, sendfile_from_a_read_stream_is_refused_and_loses_nothing)
+{
+	char name[] = "/tmp/gcs-test-XXXXXX", buf[8];
+	int file = mkstemp(name);
+
+	ASSERT_LE(0, file);
+	unlink(name);
+	EXPECT_EQ(4, write(self->r_host, "data", 4));
+	EXPECT_TRUE(wait_fd(self->r, POLLIN, WAIT_MS));
+	EXPECT_EQ(-1, sendfile(file, self->r, NULL, 4));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(4, read(self->r, buf, sizeof(buf)));
 }
 
 TEST_F(pipe, tee_and_vmsplice_are_refused_cleanly)
