@@ -246,4 +246,19 @@ int gcs_netlink_stream_get(struct sk_buff *skb, struct genl_info *info);
 int gcs_netlink_stream_dump(struct sk_buff *skb, struct netlink_callback *cb);
 struct sk_buff *gcs_netlink_stream_event(struct gcs_stream *s, u8 cmd, int reason);
 
+/* devmap.c */
+int gcs_devmap_init(void);
+void gcs_devmap_exit(void);
+int gcs_dev_wait(struct gcs_dev_wait *arg);
+int gcs_dev_eject(const struct gcs_dev_addr *addr);
+
+/* ioctl_dev.c */
+long gcs_ioctl_dev_wait(struct gcs_dev_wait __user *uarg);
+long gcs_ioctl_dev_eject(const struct gcs_dev_eject __user *uarg);
+
+/* netlink_dev.c */
+struct gcs_dev;
+int gcs_netlink_dev_dump(struct sk_buff *skb, struct netlink_callback *cb);
+struct sk_buff *gcs_netlink_dev_event(const struct gcs_dev *d, enum gcs_cmd cmd);
+
 #endif /* _GCS_INTERNAL_H */

@@ -40,7 +40,7 @@ static long gcs_ioctl_info(struct gcs_info __user *uarg)
 
 	arg.size = sizeof(arg);
 	arg.version = GCS_INTERFACE_VERSION;
-	arg.features = GCS_FEATURE_STREAM | GCS_FEATURE_TTY;
+	arg.features = GCS_FEATURE_STREAM | GCS_FEATURE_TTY | GCS_FEATURE_DEV;
 	return copy_to_user(uarg, &arg, min_t(size_t, usize, sizeof(arg))) ? -EFAULT : 0;
 }
 
@@ -145,6 +145,10 @@ static long gcs_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return gcs_ioctl_tty_attach(uarg);
 	case GCS_TTY_FINISH:
 		return gcs_ioctl_tty_finish(uarg);
+	case GCS_DEV_WAIT:
+		return gcs_ioctl_dev_wait(uarg);
+	case GCS_DEV_EJECT:
+		return gcs_ioctl_dev_eject(uarg);
 	default:
 		return -ENOTTY;
 	}
@@ -176,12 +180,17 @@ static int __init gcs_init(void)
 	err = gcs_tty_init();
 	if (err)
 		goto err_tty;
+	err = gcs_devmap_init();
+	if (err)
+		goto err_devmap;
 	err = misc_register(&gcs_device);
 	if (err)
 		goto err_device;
 	return 0;
 
 err_device:
+	gcs_devmap_exit();
+err_devmap:
 	gcs_tty_exit();
 err_tty:
 	gcs_stream_exit();
@@ -194,6 +203,7 @@ static void __exit gcs_exit(void)
 {
 	misc_deregister(&gcs_device);
 	/* These wait for the last events to be sent. */
+	gcs_devmap_exit();
 	gcs_tty_exit();
 	gcs_stream_exit();
 	gcs_netlink_exit();

@@ -54,6 +54,12 @@ static const struct genl_ops gcs_ops[] = {
 		.start = dump_start,
 		.dumpit = gcs_netlink_tty_dump,
 	},
+	{
+		.cmd = GCS_CMD_DEV_GET,
+		.flags = GENL_ADMIN_PERM,
+		.start = dump_start,
+		.dumpit = gcs_netlink_dev_dump,
+	},
 };
 
 struct genl_family gcs_family __ro_after_init = {

@@ -10,6 +10,7 @@
 
 #include <linux/tracepoint.h>
 
+#include "devmap.h"
 #include "internal.h"
 #include "tty.h"
 
@@ -227,6 +228,42 @@ TRACE_EVENT(gcs_tty_finished,
 	TP_printk("id=%llu reason=%s in=%llu out=%llu lost in=%llu out=%llu", __entry->id,
 		  show_gcs_reason(__entry->reason), __entry->in, __entry->out, __entry->in_lost,
 		  __entry->out_lost)
+);
+
+DECLARE_EVENT_CLASS(gcs_dev,
+	TP_PROTO(const struct gcs_dev *d),
+	TP_ARGS(d),
+	TP_STRUCT__entry(
+		__field(u64, seq)
+		__field(u32, bus)
+		__array(char, name, sizeof_field(struct gcs_dev, name))
+	),
+	TP_fast_assign(
+		__entry->seq = d->seq;
+		__entry->bus = d->addr.bus;
+		memcpy(__entry->name, d->name, sizeof(__entry->name));
+	),
+	TP_printk("bus=%s name=%s seq=%llu", __print_symbolic(__entry->bus,
+		  { GCS_BUS_SCSI, "scsi" }, { GCS_BUS_PMEM, "pmem" },
+		  { GCS_BUS_NET, "net" }, { GCS_BUS_PCI, "pci" }),
+		  __entry->name, __entry->seq)
+);
+
+/* The kernel has told of a device; its driver may still be probing it. */
+DEFINE_EVENT(gcs_dev, gcs_dev_seen,
+	TP_PROTO(const struct gcs_dev *d),
+	TP_ARGS(d)
+);
+
+/* Those who wait for it are woken now. */
+DEFINE_EVENT(gcs_dev, gcs_dev_usable,
+	TP_PROTO(const struct gcs_dev *d),
+	TP_ARGS(d)
+);
+
+DEFINE_EVENT(gcs_dev, gcs_dev_gone,
+	TP_PROTO(const struct gcs_dev *d),
+	TP_ARGS(d)
 );
 
 #endif /* _GCS_TRACE_H */

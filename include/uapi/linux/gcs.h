@@ -266,7 +266,8 @@ struct gcs_tty_finish {
  * enum gcs_bus - kinds of hot-added devices, and what of struct gcs_dev_addr is their address
  * @GCS_BUS_SCSI: a disk: controller (@guid, or @controller), @target, @lun, @partition
  * @GCS_BUS_PMEM: a PMEM device: @index, the n of /dev/pmemn
- * @GCS_BUS_NET: a network interface: @guid, or @mac
+ * @GCS_BUS_NET: a network interface: @guid, or @mac. Only while it is in the initial network namespace:
+ *     one that is moved to another is gone, and added again when it comes back
  * @GCS_BUS_PCI: a PCI function: @guid, or @domain and @devfn
  */
 enum gcs_bus {
@@ -276,17 +277,16 @@ enum gcs_bus {
 	GCS_BUS_PCI,
 };
 
-/* gcs_dev_addr.flags: how the address is given; without one the members for other buses than VMBus */
-#define GCS_ADDR_GUID		(1U << 0)	/* by @guid */
-#define GCS_ADDR_MAC		(1U << 1)	/* GCS_BUS_NET: by @mac */
+/* gcs_dev_addr.flags: by @guid, and not by the members for other buses than VMBus */
+#define GCS_ADDR_GUID		(1U << 0)
 
 /**
  * struct gcs_dev_addr - a device's address on its bus
  * @bus: enum gcs_bus
  * @flags: GCS_ADDR_*
  * @guid: the VMBus instance of the SCSI controller, the NIC or the PCI device; 16 bytes in the order of the GUID's text
- * @controller: without @guid: the n-th SCSI host adapter that is not on VMBus and has a hot-add bus (virtio-scsi),
- *              in the order of their host numbers, counted from 0
+ * @controller: without @guid: the n-th SCSI host adapter that is not on VMBus and whose targets can have more than
+ *              one unit (virtio-scsi, but no ATA port), in the order of their host numbers, counted from 0
  * @target: SCSI target
  * @lun: SCSI logical unit
  * @partition: 0: the whole disk; else the partition's number
@@ -322,7 +322,7 @@ struct gcs_dev_addr {
  * @size: in: sizeof(struct gcs_dev_wait) as the caller knows it
  * @flags: in: 0
  * @addr: in: which
- * @timeout_ms: in: how long to wait; 0: only look; ~0: for ever
+ * @timeout_ms: in: how long to wait; 0: only look, and ask no controller; ~0: for ever
  * @dev_flags: out: GCS_DEV_*
  * @major: out: of the block device, else 0
  * @minor: out: likewise
@@ -336,12 +336,13 @@ struct gcs_dev_addr {
  *
  * For GCS_DEV_WAIT. Looks and waits without a gap: no arrival is missed. A SCSI logical unit that the kernel has
  * not scanned yet is probed at once. Returns 0. Errors:
- * -ENXIO	no such controller: waiting is of no use
+ * -ENXIO	no such controller, or it has no room for such a target or unit: waiting is of no use
  * -ETIME	not there by the end of @timeout_ms
  * -ENOMEDIUM	the device is there and has no medium (a size of 0)
  * -ENOENT	the disk is there and has no such partition
- * -ENODEV	it was removed while being waited for
- * -ERESTARTSYS/-EINTR a signal came
+ * -ENODEV	it, or its controller, was removed while being waited for
+ * -EINTR	a signal came (with ~0 the call is begun again where the signal's action says so)
+ * -ENOMEM	the controller could not be asked
  * -EINVAL	unknown bus or flags, members set that are no part of the address
  */
 struct gcs_dev_wait {
@@ -365,11 +366,13 @@ struct gcs_dev_wait {
  * struct gcs_dev_eject - flush a device and take it off its bus
  * @size: in: sizeof(struct gcs_dev_eject) as the caller knows it
  * @flags: in: 0
- * @addr: in: which; GCS_BUS_SCSI (@partition 0) or GCS_BUS_PCI
+ * @addr: in: which; GCS_BUS_SCSI, with @partition 0
  *
  * For GCS_DEV_EJECT. Nobody may use it: a disk that is mounted or open otherwise is refused. Waits until it is gone.
- * Returns 0. Errors: -ENXIO no such controller, -ENODEV no such device, -EBUSY it is in use, -EOPNOTSUPP the bus
- * has no such thing, -EIO what was cached could not be written; it is still there.
+ * Other buses have no such thing: of a NIC or a PCI function nobody can say in general whether it is in use.
+ * Returns 0. Errors: -ENXIO no such controller, -ENODEV no such device, -EBUSY it is in use, -EIO what was cached
+ * could not be written; in both cases it is still there. -EOPNOTSUPP another bus, -EINTR a signal came while
+ * it was still being probed.
  */
 struct gcs_dev_eject {
 	__u32 size;
@@ -409,8 +412,9 @@ struct gcs_dev_eject {
  * @GCS_CMD_TTY_GET: as GCS_CMD_STREAM_GET, with GCS_A_TTY_ID
  * @GCS_CMD_TTY_FINISHED: event: all attributes of a tty, with GCS_A_TTY_REASON; once a tty
  * @GCS_CMD_DEV_GET: dump: one message a device that can be used
- * @GCS_CMD_DEV_ADDED: event: all attributes of a device that can be used from now on
- * @GCS_CMD_DEV_REMOVED: event: the same of one that is gone
+ * @GCS_CMD_DEV_ADDED: event: all attributes of a device that can be used from now on; once a device
+ * @GCS_CMD_DEV_REMOVED: event: the same, without GCS_A_DEV_FLAGS and GCS_A_DEV_BYTES, of one that is gone; once
+ *     a device that was added, and after that. It is in no dump any more.
  */
 enum gcs_cmd {
 	GCS_CMD_UNSPEC,

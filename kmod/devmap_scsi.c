@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device map: SCSI controllers, logical units that were not scanned, ejecting
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <scsi/scsi_device.h>
+#include <scsi/scsi_host.h>
+
+#include "compat.h"
+#include "devmap.h"
+
+/* A controller; in hosts, which gcs_devs_lock protects, as long as it is registered. */
+struct host {
+	struct list_head node;
+	struct Scsi_Host *shost;
+	bool on_vmbus;
+	u8 guid[16];
+};
+
+/* One logical unit that is asked for. */
+struct probe {
+	struct work_struct work;
+	struct Scsi_Host *shost;
+	struct module *driver;
+	u32 target;
+	u64 lun;
+};
+
+static LIST_HEAD(hosts);	/* by host number */
+
+GCS_CLASS_ADD(host_add, dev)
+{
+	struct Scsi_Host *shost = class_to_shost(dev);
+	struct host *h, *at;
+
+	h = kzalloc(sizeof(*h), GFP_KERNEL);
+	if (!h)
+		return -ENOMEM;
+	h->shost = shost;
+	h->on_vmbus = gcs_vmbus_guid(&shost->shost_gendev, h->guid);
+	mutex_lock(&gcs_devs_lock);
+	list_for_each_entry(at, &hosts, node)
+		if (at->shost->host_no > shost->host_no)
+			break;
+	list_add_tail(&h->node, &at->node);
+	gcs_devs_generation++;
+	mutex_unlock(&gcs_devs_lock);
+	return 0;
+}
+
+GCS_CLASS_REMOVE(host_remove, dev)
+{
+	struct Scsi_Host *shost = class_to_shost(dev);
+	struct host *h;
+
+	mutex_lock(&gcs_devs_lock);
+	list_for_each_entry(h, &hosts, node)
+		if (h->shost == shost) {
+			list_del(&h->node);
+			kfree(h);
+			gcs_dev_host_gone(shost->host_no);
+			break;
+		}
+	mutex_unlock(&gcs_devs_lock);
+}
+
+static struct class_interface host_interface = {
+	.add_dev = host_add,
+	.remove_dev = host_remove,
+};
+
+/* Is counted as the n-th: not one of ATA's, which have one unit a target, all there from the start. */
+static bool is_numbered(const struct host *h)
+{
+	return !h->on_vmbus && h->shost->max_lun > 1;
+}
+
+/* Called with the lock. */
+static struct host *find_host(const struct gcs_dev_addr *addr)
+{
+	u32 n = addr->controller;
+	struct host *h;
+
+	list_for_each_entry(h, &hosts, node)
+		if (addr->flags & GCS_ADDR_GUID ?
+		    h->on_vmbus && !memcmp(h->guid, addr->guid, sizeof(h->guid)) :
+		    is_numbered(h) && !n--) {
+			/* A driver would cut off what its host's addresses have no room for. */
+			if (addr->target >= h->shost->max_id || addr->lun >= h->shost->max_lun)
+				break;
+			return h;
+		}
+	return NULL;
+}
+
+/* Called with the lock. */
+int gcs_scsi_host(const struct gcs_dev_addr *addr, u32 *host_no)
+{
+	struct host *h = find_host(addr);
+
+	if (!h)
+		return -ENXIO;
+	*host_no = h->shost->host_no;
+	return 0;
+}
+
+/* Called with the lock. Returns false if the host is not one of the numbered. */
+bool gcs_scsi_controller(u32 host_no, u32 *controller)
+{
+	struct host *h;
+
+	*controller = 0;
+	list_for_each_entry(h, &hosts, node) {
+		if (h->shost->host_no == host_no)
+			return is_numbered(h);
+		*controller += is_numbered(h);
+	}
+	return false;
+}
+
+static void probe_work(struct work_struct *work)
+{
+	struct probe *p = container_of(work, struct probe, work);
+
+	/*
+	 * Nothing is done for a unit that is known, and nothing is left of one that is not there. On
+	 * a host that is being removed nothing is scanned.
+	 */
+	scsi_add_device(p->shost, 0, p->target, p->lun);
+	scsi_host_put(p->shost);
+	module_put(p->driver);
+	kfree(p);
+}
+
+/*
+ * Called with the lock, which must not be held while the unit is asked, and nor may who waits for it:
+ * it would not come out before a unit that does not answer is given up.
+ */
+int gcs_scsi_probe(u32 host_no, const struct gcs_dev_addr *addr)
+{
+	struct host *h = find_host(addr);
+	struct probe *p;
+
+	p = kzalloc(sizeof(*p), GFP_KERNEL);
+	if (!p)
+		return -ENOMEM;
+	/* The driver is called before the SCSI layer looks whether the host is being removed. */
+	p->driver = h->shost->hostt->module;
+	if (!try_module_get(p->driver))
+		goto err_module;
+	p->shost = scsi_host_get(h->shost);
+	if (!p->shost)
+		goto err_host;
+	p->target = addr->target;
+	p->lun = addr->lun;
+	INIT_WORK(&p->work, probe_work);
+	queue_work(gcs_devs_wq, &p->work);
+	return 0;
+
+err_host:
+	module_put(p->driver);
+err_module:
+	kfree(p);
+	return -ENXIO;
+}
+
+static struct scsi_device *get_unit(const struct gcs_dev_addr *addr)
+{
+	struct scsi_device *sdev = NULL;
+	struct Scsi_Host *shost = NULL;
+	struct host *h;
+
+	mutex_lock(&gcs_devs_lock);
+	h = find_host(addr);
+	if (h)
+		shost = scsi_host_get(h->shost);
+	mutex_unlock(&gcs_devs_lock);
+	if (!shost)
+		return ERR_PTR(-ENXIO);
+	sdev = scsi_device_lookup(shost, 0, addr->target, addr->lun);
+	scsi_host_put(shost);
+	return sdev ?: ERR_PTR(-ENODEV);
+}
+
+int gcs_scsi_eject(const struct gcs_dev_addr *addr)
+{
+	struct device *disk = NULL;
+	struct scsi_device *sdev;
+	struct gcs_dev *d;
+	int err;
+
+	sdev = get_unit(addr);
+	if (IS_ERR(sdev))
+		return PTR_ERR(sdev);
+
+	/* A probe that runs may yet make a disk of it. */
+	err = device_lock_interruptible(&sdev->sdev_gendev);
+	if (err)
+		goto out;
+	device_unlock(&sdev->sdev_gendev);
+
+	mutex_lock(&gcs_devs_lock);
+	list_for_each_entry(d, &gcs_devs, node)
+		if (d->prober == &sdev->sdev_gendev) {
+			disk = get_device(d->dev);
+			break;
+		}
+	mutex_unlock(&gcs_devs_lock);
+
+	if (disk) {
+		err = gcs_block_take(disk, sdev);
+		if (err)
+			goto out_disk;
+	}
+	scsi_remove_device(sdev);
+	if (disk)
+		gcs_block_release(disk, sdev);
+out_disk:
+	put_device(disk);
+out:
+	scsi_device_put(sdev);
+	return err;
+}
+
+int __init gcs_scsi_init(void)
+{
+	static const struct scsi_host_template none = {
+		.module = THIS_MODULE,
+		.name = "gcs",
+	};
+	/* The class is not exported, but every host knows it. */
+	struct Scsi_Host *shost = gcs_scsi_host_alloc(&none);
+
+	if (!shost)
+		return -ENOMEM;
+	host_interface.class = shost->shost_dev.class;
+	scsi_host_put(shost);
+	return class_interface_register(&host_interface);
+}
+
+void gcs_scsi_exit(void)
+{
+	class_interface_unregister(&host_interface);
+}
