@@ -76,7 +76,7 @@ $(T)/check.img: $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-init
 
 check-vm: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
-	$(Q)scripts/vm --kernel $(KERNEL) --timeout 2400 --memory 768 --disk $(T)/disks/layer.ext4,ro \
+	$(Q)scripts/vm --kernel $(KERNEL) --timeout 2400 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
 		--disk $(T)/disks/scratch --disk $(T)/disks/garbage $< $(VM_RUN)
 .PHONY: check-vm
 

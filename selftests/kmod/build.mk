@@ -19,4 +19,4 @@ $(B)/test/kmod.img: $(KMOD_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko scripts/test-initrd
 
 .PHONY: check-kmod
 check-kmod: $(B)/test/kmod.img
-	$(Q)scripts/vm --kernel $(KERNEL) --timeout 300 $< $(KMOD_TEST_ORDER)
+	$(Q)scripts/vm --kernel $(KERNEL) --timeout 300 --hotplug $< $(KMOD_TEST_ORDER)

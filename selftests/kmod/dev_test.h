@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of the device map share: addresses, waits in processes of their own, events and dumps
+ */
+#ifndef DEV_TEST_H
+#define DEV_TEST_H
+
+#include <sys/mman.h>
+
+#include "hotplug.h"
+
+/* A device arrives or leaves within this unless something is broken. */
+#define DEV_MS		30000
+#define MIB		(1024 * 1024ull)
+
+static inline struct gcs_dev_addr scsi_addr(uint32_t controller, uint64_t lun)
+{
+	return (struct gcs_dev_addr){ .bus = GCS_BUS_SCSI, .controller = controller, .lun = lun };
+}
+
+/* Returns 0 with @out, or the errno. */
+static inline int dev_wait(int dev, struct gcs_dev_addr addr, uint32_t ms, struct gcs_dev_wait *out)
+{
+	*out = (struct gcs_dev_wait){ .size = sizeof(*out), .addr = addr, .timeout_ms = ms };
+	return ioctl(dev, GCS_DEV_WAIT, out) ? errno : 0;
+}
+
+static inline int dev_eject(int dev, struct gcs_dev_addr addr)
+{
+	struct gcs_dev_eject arg = { .size = sizeof(arg), .addr = addr };
+
+	return ioctl(dev, GCS_DEV_EJECT, &arg) ? errno : 0;
+}
+
+/* A process that waits. */
+struct waiter {
+	pid_t pid;
+	struct gcs_dev_wait *out;
+};
+
+static inline struct waiter waiter_start(int dev, struct gcs_dev_addr addr)
+{
+	struct waiter w = {
+		.out = mmap(NULL, sizeof(*w.out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
+	};
+
+	w.pid = fork();
+	if (!w.pid)
+		_exit(dev_wait(dev, addr, DEV_MS, w.out));
+	return w;
+}
+
+/* The errno that it got. */
+static inline int waiter_result(struct waiter w)
+{
+	int status = reap(w.pid);
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+struct dev_info {
+	uint32_t bus, controller, target, index, domain, devfn, flags, major, minor, ifindex;
+	uint64_t lun, bytes, has;	/* bit n: attribute GCS_A_DEV_BUS + n was there */
+	uint8_t guid[16], mac[6];
+	char name[32], driver[32];
+};
+
+#define HAS(info, attr) ((info)->has >> (GCS_A_DEV_##attr - GCS_A_DEV_BUS) & 1)
+
+static inline void dev_parse(struct nlmsghdr *n, struct dev_info *d)
+{
+	size_t len;
+
+	memset(d, 0, sizeof(*d));
+	nla_for_each(a, nl_attrs(n, &len), n->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN)) {
+		struct {
+			int attr;
+			void *to;
+			size_t size;
+		} known[] = {
+			{ GCS_A_DEV_BUS, &d->bus, 4 }, { GCS_A_DEV_GUID, d->guid, 16 },
+			{ GCS_A_DEV_CONTROLLER, &d->controller, 4 }, { GCS_A_DEV_TARGET, &d->target, 4 },
+			{ GCS_A_DEV_LUN, &d->lun, 8 }, { GCS_A_DEV_INDEX, &d->index, 4 },
+			{ GCS_A_DEV_DOMAIN, &d->domain, 4 }, { GCS_A_DEV_DEVFN, &d->devfn, 4 },
+			{ GCS_A_DEV_MAC, d->mac, 6 }, { GCS_A_DEV_FLAGS, &d->flags, 4 },
+			{ GCS_A_DEV_MAJOR, &d->major, 4 }, { GCS_A_DEV_MINOR, &d->minor, 4 },
+			{ GCS_A_DEV_BYTES, &d->bytes, 8 }, { GCS_A_DEV_IFINDEX, &d->ifindex, 4 },
+			{ GCS_A_DEV_NAME, d->name, 32 }, { GCS_A_DEV_DRIVER, d->driver, 32 },
+		};
+
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (a->nla_type == known[i].attr && a->nla_len - NLA_HDRLEN <= (int)known[i].size) {
+				memcpy(known[i].to, NLA_DATA(a), a->nla_len - NLA_HDRLEN);
+				d->has |= 1ull << (a->nla_type - GCS_A_DEV_BUS);
+			}
+	}
+}
+
+/* The next event of a device within @ms. Returns its command, or -1. */
+static inline int dev_event(struct gcs_nl *events, int ms, struct dev_info *d)
+{
+	uint64_t end = now_ms() + ms;
+	char buf[4096];
+	struct nlmsghdr *n = (struct nlmsghdr *)buf;
+	struct genlmsghdr *g = NLMSG_DATA(n);
+
+	for (;;) {
+		uint64_t now = now_ms();
+
+		if (!wait_fd(events->fd, POLLIN, now < end ? end - now : 0) ||
+		    recv(events->fd, buf, sizeof(buf), 0) < 0)
+			return -1;
+		if (n->nlmsg_type == events->family &&
+		    (g->cmd == GCS_CMD_DEV_ADDED || g->cmd == GCS_CMD_DEV_REMOVED)) {
+			dev_parse(n, d);
+			return g->cmd;
+		}
+	}
+}
+
+/* Waits for the next event of @bus, which must be @cmd. */
+static inline bool dev_expect(struct gcs_nl *events, int cmd, enum gcs_bus bus, struct dev_info *d)
+{
+	int got;
+
+	do {
+		got = dev_event(events, DEV_MS, d);
+	} while (got >= 0 && d->bus != bus);
+	return got == cmd;
+}
+
+/* Returns how many devices there are, at most @max of which are in @list; a negative errno. */
+static inline int dev_dump(struct gcs_nl *nl, struct dev_info *list, int max)
+{
+	static char buf[65536];
+	struct nlmsghdr *n;
+	bool interrupted;
+	int count, len;
+
+again:
+	count = 0;
+	interrupted = false;
+	nl_send(nl->fd, nl->family, NLM_F_DUMP, GCS_CMD_DEV_GET, 0, NULL, 0);
+	for (;;) {
+		len = recv(nl->fd, buf, sizeof(buf), 0);
+		if (len < 0)
+			return -errno;
+		for (n = (struct nlmsghdr *)buf; NLMSG_OK(n, (unsigned int)len); n = NLMSG_NEXT(n, len)) {
+			if (n->nlmsg_flags & NLM_F_DUMP_INTR)
+				interrupted = true;
+			if (n->nlmsg_type == NLMSG_ERROR)
+				return *(int *)NLMSG_DATA(n);
+			if (n->nlmsg_type == NLMSG_DONE) {
+				if (interrupted)
+					goto again;
+				return count;
+			}
+			if (count < max)
+				dev_parse(n, &list[count]);
+			count++;
+		}
+	}
+}
+
+/* The device's own file in sysfs, as a number; -1 if there is none. */
+__attribute__((format(printf, 1, 2)))
+static inline long long sysfs_number(const char *format, ...)
+{
+	long long number = -1;
+	char path[256];
+	va_list ap;
+	FILE *f;
+
+	va_start(ap, format);
+	vsnprintf(path, sizeof(path), format, ap);
+	va_end(ap);
+	f = fopen(path, "re");
+	if (f) {
+		if (fscanf(f, "%lld", &number) != 1)
+			number = -1;
+		fclose(f);
+	}
+	return number;
+}
+
+static inline int open_node(const char *name, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	return open(path, flags | O_CLOEXEC);
+}
+
+#endif /* DEV_TEST_H */
