@@ -42,6 +42,8 @@ long gcs_ioctl_tty_attach(const struct gcs_tty_attach __user *uarg)
 	err = gcs_get_arg(&arg, sizeof(arg), GCS_TTY_ATTACH_SIZE_VER0, uarg, &usize);
 	if (err)
 		return err;
+	if (arg.flags & ~GCS_TTY_DISCARD || (arg.flags & GCS_TTY_DISCARD && arg.out_fd != -1))
+		return -EINVAL;
 	t = gcs_tty_find(arg.id);
 	if (!t)
 		return -ENOENT;

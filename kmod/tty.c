@@ -448,8 +448,6 @@ int gcs_tty_attach(struct gcs_tty *t, u32 flags, int in_fd, int out_fd)
 	struct file *in, *out;
 	int err;
 
-	if (flags & ~GCS_TTY_DISCARD || (flags & GCS_TTY_DISCARD && out_fd != -1))
-		return -EINVAL;
 	err = get_socks(in_fd, out_fd, &in, &out);
 	if (err)
 		return err;

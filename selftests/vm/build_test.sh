@@ -21,7 +21,15 @@ check()
 	fi
 }
 
-echo "1..4"
+# The header alone, in both languages, with nothing before it.
+header()
+{
+	echo '#include <linux/gcs.h>' | clang -fsyntax-only -Iinclude/uapi -Wall -Wextra -Wpedantic -Werror "$@" -
+}
+
+echo "1..5"
+check "gcs.h compiles alone, as C and as C++" eval \
+	'header -x c -std=c99 && header -x c++ -std=c++11 && header -x c++ -std=c++20'
 check "gcc: user space without a warning" make -B -s CC=gcc B=build/check/gcc EXTRA_CFLAGS=-Werror userspace
 check "clang: user space without a warning" make -B -s CC=clang B=build/check/clang EXTRA_CFLAGS=-Werror userspace
 check "gcs.ko for every kernel, with W=1, sparse and checkpatch" make -s kmod-check

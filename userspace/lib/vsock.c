@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/vm_sockets.h>
 
@@ -11,6 +12,10 @@
 #include "vsock.h"
 
 #define DIAL_ATTEMPTS 10
+/* There if and only if hv_sock is what connects to the host: it registers both or nothing. */
+#define HV_SOCK "/sys/bus/vmbus/drivers/hv_sock"
+/* The kernel doubles it: rings of 64 KiB each way, instead of 24. */
+#define HV_SOCK_BUFFER 32768
 
 static unsigned int host_cid(void)
 {
@@ -38,6 +43,22 @@ static int connect_wait(int fd, const struct sockaddr_vm *addr)
 	return err;
 }
 
+/*
+ * hv_sock's rings are as large as the socket's buffers, which it sets to its default when it becomes the socket's
+ * transport, in the first connect. One to CID 0 does that and fails at once; what is set then stays.
+ */
+static void size_rings(int fd)
+{
+	struct sockaddr_vm nobody = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HYPERVISOR, .svm_port = 1 };
+	int size = HV_SOCK_BUFFER;
+
+	if (access(HV_SOCK, F_OK) < 0)
+		return;
+	connect(fd, (const struct sockaddr *)&nobody, sizeof(nobody));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+}
+
 int vsock_dial(uint32_t port, struct gcs_error *err)
 {
 	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = host_cid(), .svm_port = port };
@@ -48,6 +69,7 @@ int vsock_dial(uint32_t port, struct gcs_error *err)
 
 		if (fd < 0)
 			return gcs_fail(err, errno, HR_FAIL, "vsock port %u: socket", port);
+		size_rings(fd);
 		e = connect_wait(fd, &addr);
 		if (e == 0)
 			return steal_fd(&fd);
