@@ -94,6 +94,21 @@ static void fill_tty_attach(void *p)
 	arg->out_fd = -1;
 }
 
+/* A SCSI host that is not there; looked for, not waited for. */
+static void fill_dev_wait(void *p)
+{
+	struct gcs_dev_wait *arg = p;
+
+	arg->addr.controller = NOBODY;
+}
+
+static void fill_dev_eject(void *p)
+{
+	struct gcs_dev_eject *arg = p;
+
+	arg->addr.controller = NOBODY;
+}
+
 #define ROW(nr, type) #nr, nr, sizeof(struct type)
 #define AT(type, member) offsetof(struct type, member)
 #define RESERVED(type) AT(type, reserved), sizeof(((struct type *)0)->reserved)
@@ -113,6 +128,10 @@ static const struct cmd cmds[] = {
 	  0, 0, fill_tty_attach, ENOENT, ENOENT },
 	{ ROW(GCS_TTY_FINISH, gcs_tty_finish), 24, AT(gcs_tty_finish, flags), 0,
 	  0, 0, NULL, ENOENT, ENOENT },
+	{ ROW(GCS_DEV_WAIT, gcs_dev_wait), 176, AT(gcs_dev_wait, flags), 0,
+	  RESERVED(gcs_dev_wait), fill_dev_wait, ENXIO, ENXIO },
+	{ ROW(GCS_DEV_EJECT, gcs_dev_eject), 72, AT(gcs_dev_eject, flags), 0,
+	  0, 0, fill_dev_eject, ENXIO, ENXIO },
 };
 
 #define for_each_cmd(c) \
