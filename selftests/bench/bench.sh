@@ -54,16 +54,15 @@ results=$(sed -n 's/^json \({"bench".*\)/\1/p' "$tmp/lines" | paste -sd,)
 sed -n 's/^bar //p' "$tmp/lines" > "$tmp/bars"
 
 for i in $(seq "$rounds"); do
-	$uvmctl run --timing "$tmp/boot.$i" $rootfs true
-	# What a container costs the agent that writes nothing: to be taken off.
-	$uvmctl run --timing "$tmp/none.$i" $rootfs dd if=/dev/zero bs=64k count=0 2> /dev/null
+	# Also what a container costs the agent that writes nothing: to be taken off.
+	$uvmctl run --timing "$tmp/boot.$i" $rootfs dd if=/dev/zero bs=64k count=0 2> /dev/null
 	$uvmctl run --timing "$tmp/out.$i" $rootfs dd if=/dev/zero bs=64k count=4096 2> /dev/null > /dev/null
 	$uvmctl run --no-kmod --timing "$tmp/relay.$i" $rootfs dd if=/dev/zero bs=64k count=4096 2> /dev/null > /dev/null
 	# The same boot with the kernel's time stamps of init's steps.
 	$uvmctl run --debug --kernel-args loglevel=6 $rootfs true 2> "$tmp/console.$i"
 done
 
-idle_cpu=$(figure agent_threads_cpu_ms "$tmp"/none.*)
+idle_cpu=$(figure agent_threads_cpu_ms "$tmp"/boot.*)
 cpu=$(figure agent_threads_cpu_ms "$tmp"/out.*)
 relay_cpu=$(figure agent_threads_cpu_ms "$tmp"/relay.*)
 rss=$(figure agent_rss_kib "$tmp"/boot.*)
@@ -122,8 +121,8 @@ cat > build/bench.json << END
 {
 "kernel": "$(cat "build/kernel/$kernel/release")",
 "rounds": $rounds,
-"bars": [$(awk -F'|' '{ printf "%s{\"bar\": \"%s\", \"value\": %s, \"%s\": %s, \"met\": %s}", NR > 1 ? ", " : "", $1, $2,
-	$3 == "at least" ? "min" : "max", $4, $5 == "met" ? "true" : "false" }' "$tmp/bars")],
+"bars": [$(awk -F'|' '{ printf "%s{\"bar\": \"%s\", \"value\": %s, \"%s\": %s, \"met\": %s}", (NR > 1 ? ", " : ""), $1, $2,
+	($3 == "at least" ? "min" : "max"), $4, ($5 == "met" ? "true" : "false") }' "$tmp/bars")],
 "results": [$results],
 "agent": {"cpu_ms_256mib": $cpu, "cpu_ms_nothing": $idle_cpu, "cpu_ms_256mib_user_engine": $relay_cpu, "rss_kib": $rss, "binary_bytes": $size},
 "boot_ms": {${phases}"negotiated": $negotiated}
