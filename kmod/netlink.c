@@ -68,7 +68,6 @@ struct genl_family gcs_family __ro_after_init = {
 	.module = THIS_MODULE,
 	.ops = gcs_ops,
 	.n_ops = ARRAY_SIZE(gcs_ops),
-	.resv_start_op = __GCS_CMD_MAX,
 	.mcgrps = gcs_groups,
 	.n_mcgrps = ARRAY_SIZE(gcs_groups),
 	.parallel_ops = true,
