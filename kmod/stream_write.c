@@ -206,18 +206,19 @@ static void inline_done(struct gcs_stream *s, u32 n)
 		gcs_stream_kick(s);
 }
 
-static u8 *ring_alloc(struct gcs_stream *s)
+/* Unless the caller owns the sending, the ring may be gone again: the work item frees that of an idle stream. */
+static bool ring_alloc(struct gcs_stream *s)
 {
 	u8 *ring = kvmalloc(s->size, GFP_KERNEL_ACCOUNT);
 
 	if (!ring)
-		return NULL;
+		return false;
 	spin_lock(&s->lock);
 	if (!s->ring)
 		swap(s->ring, ring);
 	spin_unlock(&s->lock);
 	kvfree(ring);
-	return s->ring;
+	return true;
 }
 
 /* Copies into the ring at the position @at, which has the room. Returns what could be copied. */
@@ -449,7 +450,8 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 		/* Once: others may go on filling it. */
 		if (gcs_stream_queued(s))
 			w->ring = true;
-		return signal_pending(current) ? -ERESTARTSYS : 0;
+		/* Not for any signal: this was no wait, and what may not block is never interrupted. */
+		return fatal_signal_pending(current) ? -ERESTARTSYS : 0;
 	}
 	if (s->sock && s->sender == GCS_SENDER_NONE && s->head == s->tail && !w->ring &&
 	    (w->large || (!READ_ONCE(s->gathering) && local_clock() - s->last_ns > GCS_QUICK_NS))) {
