@@ -221,6 +221,7 @@ void gcs_stream_flush(struct gcs_stream *s);
 enum hrtimer_restart gcs_stream_gather(struct hrtimer *timer);
 bool gcs_sock_gone(const struct socket *sock);
 void gcs_stream_broken(struct gcs_stream *s);
+void gcs_stream_forget(struct gcs_stream *s);
 u64 gcs_stream_oldest(const struct gcs_stream *s);
 
 /* stream_read.c */

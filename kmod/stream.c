@@ -208,6 +208,9 @@ static int stream_advance_written(struct gcs_stream *s, u64 now)
 		spin_unlock(&s->lock);
 		err = gcs_sock_skip_to_eof(sock);
 		spin_lock(&s->lock);
+		/* The next run puts another in its place, whose end of file counts. */
+		if (s->next)
+			return -1;
 		if (!err)
 			return GCS_REASON_EOF;
 		if (now >= s->eof)
@@ -224,7 +227,7 @@ static int stream_advance_written(struct gcs_stream *s, u64 now)
 	/* A writer that is sending runs the work item again when it comes back. */
 	if (s->state == GCS_STATE_BROKEN && s->sender != GCS_SENDER_INLINE) {
 		stream_drop_queued(s, true);
-		s->sender = GCS_SENDER_NONE;
+		WRITE_ONCE(s->sender, GCS_SENDER_NONE);
 		if (s->closed || s->finish)
 			return GCS_REASON_PEER;
 	}

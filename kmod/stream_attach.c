@@ -21,7 +21,8 @@ static int stream_sock_wake(wait_queue_entry_t *entry, unsigned int mode, int sy
 	__poll_t what = key_to_poll(key);
 
 	if (s->flags & GCS_STREAM_READ) {
-		if (s->flags & GCS_STREAM_KEEP && !what) {
+		/* A transport that is reset says it as an error only. */
+		if (s->flags & GCS_STREAM_KEEP && (!what || what & EPOLLERR)) {
 			/* Latches it: a close may follow. */
 			gcs_stream_peer_eof(s, sock_from_file(READ_ONCE(s->sock)));
 			gcs_stream_kick(s);
@@ -86,14 +87,17 @@ struct file *gcs_stream_connection(int fd)
 void gcs_stream_set_sock(struct gcs_stream *s, struct file *sock, u64 out)
 {
 	s->sock = sock;
-	init_waitqueue_func_entry(&s->sock_wait, stream_sock_wake);
-	add_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
+	s->give_up = 0;
+	/* Before the first wake-up, which may latch it again. */
 	WRITE_ONCE(s->peer_eof, false);
 	WRITE_ONCE(s->want_space, false);
-	s->give_up = 0;
+	init_waitqueue_func_entry(&s->sock_wait, stream_sock_wake);
+	add_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
 	if (s->flags & GCS_STREAM_WRITE) {
 		WRITE_ONCE(s->head, s->head - (u32)(s->out - out));
 		s->out = out;
+		/* It may fill the ring, with nothing to send that would make room. */
+		gcs_stream_forget(s);
 		WRITE_ONCE(s->sender, gcs_stream_queued(s) ? GCS_SENDER_WORK : GCS_SENDER_NONE);
 	}
 	gcs_stream_set_state(s, GCS_STATE_OPEN);
@@ -126,14 +130,16 @@ void gcs_sock_close(struct file *sock, int how)
 void gcs_stream_switch(struct gcs_stream *s)
 {
 	struct file *old = NULL;
+	struct file *next;
 
 	spin_lock(&s->lock);
 	/* A writer that is sending runs the work item again when it comes back. */
 	if (s->next && s->sender != GCS_SENDER_INLINE) {
 		if (s->sock)
 			old = gcs_stream_unset_sock(s);
-		gcs_stream_set_sock(s, s->next, s->next_out == GCS_GO_ON ? s->out : s->next_out);
+		next = s->next;
 		s->next = NULL;
+		gcs_stream_set_sock(s, next, s->next_out == GCS_GO_ON ? s->out : s->next_out);
 	}
 	spin_unlock(&s->lock);
 	if (old)

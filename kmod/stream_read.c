@@ -143,6 +143,17 @@ ssize_t gcs_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return ret;
 }
 
+/* Under the lock: by now @file may have been replaced, and its end says nothing of the socket that has come. */
+static bool read_ended(struct gcs_stream *s, struct file *file)
+{
+	bool ended;
+
+	spin_lock(&s->lock);
+	ended = s->sock == file && gcs_stream_peer_eof(s, sock_from_file(file));
+	spin_unlock(&s->lock);
+	return ended;
+}
+
 __poll_t gcs_stream_read_poll(struct gcs_stream *s)
 {
 	struct socket *sock;
@@ -158,7 +169,7 @@ __poll_t gcs_stream_read_poll(struct gcs_stream *s)
 	mask = sock->ops->poll(file, sock, NULL);
 	/* A lost connection is not the end: only what it left can be read. */
 	if (s->flags & GCS_STREAM_KEEP && mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) &&
-	    !gcs_stream_peer_eof(s, sock))
+	    !read_ended(s, file))
 		mask = gcs_sock_at_end(sock) ? 0 : EPOLLIN | EPOLLRDNORM;
 	fput(file);
 

@@ -65,13 +65,19 @@ u64 gcs_stream_oldest(const struct gcs_stream *s)
 	return s->out - (s->head - s->kept);
 }
 
+/* Called under the lock: what is older than was asked for is kept no more. */
+void gcs_stream_forget(struct gcs_stream *s)
+{
+	/* The socket that is to come may have been promised the oldest. */
+	if (s->head - s->kept > s->keep && !s->next)
+		WRITE_ONCE(s->kept, s->head - s->keep);
+}
+
 /* Called under the lock: @n bytes have left the ring, or what it keeps. */
 static void ring_sent(struct gcs_stream *s, u32 n)
 {
 	WRITE_ONCE(s->head, s->head + n);
-	/* The socket that is to come may have been promised the oldest. */
-	if (s->head - s->kept > s->keep && !s->next)
-		WRITE_ONCE(s->kept, s->head - s->keep);
+	gcs_stream_forget(s);
 	if (s->stalled && gcs_stream_room(s) >= GCS_RING_SIZE / 2) {
 		s->stalled = false;
 		wake_up_poll(&s->wait, EPOLLOUT | EPOLLWRNORM);

@@ -418,6 +418,54 @@ static void find_cookie(const struct stream_info *info, void *data)
 		*found = *info;
 }
 
+/* What is sent to the old peer while the new one is on its way is kept for that, beyond what was asked for. */
+TEST_F_TIMEOUT(attach, a_writer_goes_on_when_a_peer_that_reads_fast_is_replaced, 120)
+{
+	enum { ROUNDS = 60 };
+	struct gcs_stream_open arg = {
+		.size = sizeof(arg), .flags = GCS_STREAM_WRITE | GCS_STREAM_KEEP, .keep = RING_SIZE,
+	};
+	char *buf = calloc(1, 1 << 20);
+	int host, fd;
+	pid_t writer;
+
+	arg.socket_fd = vsock_pair(&host);
+	fd = ioctl(self->dev, GCS_STREAM_OPEN, &arg);
+	ASSERT_LE(0, fd);
+	close(arg.socket_fd);
+	writer = fork();
+	if (!writer) {
+		close(host);
+		while (write(fd, buf, 1 << 20) > 0)
+			;
+		_exit(1);
+	}
+	close(fd);
+	for (int round = 0; round < ROUNDS; round++) {
+		pid_t reader = fork();
+		size_t got = 0;
+		int next;
+
+		if (!reader) {
+			while (read(host, buf, 1 << 20) > 0)
+				;
+			_exit(0);
+		}
+		close(host);
+		next = again(self->dev, arg.id, GCS_ATTACH_REPLACE, 0);
+		ASSERT_LE(0, next);
+		while (got < 2 << 20) {
+			ASSERT_EQ(POLLIN, wait_fd(next, POLLIN, WAIT_MS));
+			got += read(next, buf, 1 << 20);
+		}
+		EXPECT_EQ(0, reap(reader));
+		host = next;
+	}
+	kill(writer, SIGKILL);
+	EXPECT_EQ(SIGKILL, reap(writer));
+	close(host);
+}
+
 TEST_F(attach, another_process_finds_the_stream_of_a_killed_one_by_its_cookie)
 {
 	struct stream_info found = { .cookie = 0x6b656570 }, info;
