@@ -93,7 +93,8 @@ static void build_args(struct args *a, const struct vm_options *o, struct ports 
 	add(a, "-accel");
 	add(a, o->accel == ACCEL_KVM ? "kvm" : "tcg,thread=multi");
 	add(a, "-cpu");
-	add(a, o->accel == ACCEL_KVM ? "host" : "max");
+	/* "rep movsb" is emulated byte by byte: without these two features the guest copies in words, four times as fast. */
+	add(a, o->accel == ACCEL_KVM ? "host" : "max,-erms,-fsrm");
 	add(a, "-smp");
 	add(a, "%u", o->cpus);
 	add(a, "-m");
