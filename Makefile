@@ -109,6 +109,7 @@ style:
 
 # The guest's files are the guest's: without DESTDIR they would land on this machine's root.
 RELEASE = $(shell cat $(B)/kernel/$(KERNEL)/release)
+DKMS = /usr/src/gcs-$(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf)
 MAN := $(wildcard Documentation/*.[1-8])
 install: userspace kmod
 ifeq ($(DESTDIR),)
@@ -120,10 +121,9 @@ endif
 	$(Q)install -D -m 644 -t $(DESTDIR)/lib/modules/$(RELEASE)/extra $(B)/kmod/$(KERNEL)/gcs.ko
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/gcs.h
 	$(Q)$(foreach page,$(MAN),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page))) $(page);)
-ifneq ($(wildcard kmod/dkms.conf),)
-	$(Q)install -D -m 644 -t $(DESTDIR)/usr/src/gcs-$(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf) \
-		kmod/*.[ch] kmod/Kbuild kmod/Makefile kmod/dkms.conf include/uapi/linux/gcs.h
-endif
+	$(Q)install -D -m 644 -t $(DESTDIR)$(DKMS) kmod/*.[ch] kmod/Kbuild kmod/Makefile kmod/dkms.conf
+	$(Q)install -D -m 644 -t $(DESTDIR)$(DKMS)/include/uapi/linux include/uapi/linux/gcs.h
+
 
 clean:
 	$(Q)rm -rf $(B)/obj $(B)/lib $(B)/bin $(B)/kmod $(B)/uvm $(B)/test $(B)/.flags $(B)/bench.json $(B)/bench.svg

@@ -262,4 +262,14 @@ struct gcs_dev;
 int gcs_netlink_dev_dump(struct sk_buff *skb, struct netlink_callback *cb);
 struct sk_buff *gcs_netlink_dev_event(const struct gcs_dev *d, enum gcs_cmd cmd);
 
+/* selftest/selftest.c */
+#ifdef GCS_SELFTEST
+int gcs_selftest(void);
+#else
+static inline int gcs_selftest(void)
+{
+	return 0;
+}
+#endif
+
 #endif /* _GCS_INTERNAL_H */

@@ -6,6 +6,7 @@
 #include <linux/file.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/stringify.h>
 #include <net/genetlink.h>
 
 #include "internal.h"
@@ -171,6 +172,9 @@ static int __init gcs_init(void)
 {
 	int err;
 
+	err = gcs_selftest();
+	if (err)
+		return err;
 	err = gcs_netlink_init();
 	if (err)
 		return err;
@@ -215,4 +219,5 @@ module_exit(gcs_exit);
 MODULE_DESCRIPTION("Guest Compute Service: container stdio over vsock");
 MODULE_AUTHOR("opengcs");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(__stringify(GCS_VERSION));
 MODULE_ALIAS_GENL_FAMILY(GCS_GENL_NAME);

@@ -5,7 +5,7 @@
 T := $(B)/test
 HARNESS := $(B)/kselftest/kselftest_harness.h
 # The harness compares what the test names, and declares nothing.
-HARNESS_FLAGS := -isystem $(B)/kselftest -Wno-sign-compare -Wno-missing-prototypes
+HARNESS_FLAGS := -isystem $(B)/kselftest -Wno-sign-compare -Wno-missing-prototypes -include selftests/vm/slow.h
 
 .PHONY: test-programs check-run
 check:
@@ -13,7 +13,7 @@ check:
 
 # --- the test VM's PID 1, and the same runner for this machine ---------------------------------
 
-$(T)/testinit: $(call obj,selftests/vm/testinit.c selftests/vm/ktap.c $(filter-out %/main.c,$(INIT_SRC)))
+$(T)/testinit: $(call obj,selftests/vm/testinit.c selftests/vm/ktap.c selftests/vm/debug.c $(filter-out %/main.c,$(INIT_SRC)))
 	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -static-pie $(LDFLAGS) -o $@ $^
 $(T)/ktap_run: $(call obj,selftests/vm/ktap_run.c selftests/vm/ktap.c)
 	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $^

@@ -8,10 +8,9 @@ KMOD_TESTS := $(patsubst selftests/kmod/%.c,$(B)/test/kmod/%,$(wildcard selftest
 KMOD_TEST_ORDER := $(filter-out module_test,$(notdir $(KMOD_TESTS))) \
 	GCS_KO=/lib/modules/$$(cat $(B)/kernel/$(KERNEL)/release)/extra/gcs.ko module_test
 
-# The harness compares what the test names, and declares nothing.
 $(B)/test/kmod/%: selftests/kmod/%.c $(wildcard selftests/kmod/*.h) include/uapi/linux/gcs.h $(B)/.flags | \
 		$(B)/kselftest/kselftest_harness.h
-	$(call quiet,CC,$*)mkdir -p $(@D) && $(CC) $(STD) -I$(B)/kselftest $(WARN) -Wno-sign-compare -Wno-missing-prototypes $(EXTRA_CFLAGS) $(CFLAGS) \
+	$(call quiet,CC,$*)mkdir -p $(@D) && $(CC) $(STD) $(WARN) $(HARNESS_FLAGS) $(EXTRA_CFLAGS) $(CFLAGS) \
 		-pie $(LDFLAGS) -o $@ $<
 
 $(B)/test/kmod.img: $(KMOD_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko scripts/test-initrd $(B)/test/testinit

@@ -4,7 +4,7 @@
  * the kernel's command line, or all in /tests, and reports through two virtio-serial ports:
  *
  *	gcs.ktap     the KTAP report: no kernel message can get between its lines
- *	gcs.success  "ok" as the very last act, if every test passed
+ *	gcs.success  "ok" as the very last act, if every test passed and the kernel's own checks found nothing
  *
  * A name without a slash is looked for in /tests; NAME=VALUE sets the environment of the tests after it.
  */
@@ -25,6 +25,7 @@
 #include <linux/netlink.h>
 
 #include "../../userspace/init/init.h"
+#include "debug.h"
 #include "ktap.h"
 
 #define PORT_DEADLINE_MS 20000
@@ -118,12 +119,15 @@ static char **select_tests(int argc, char *argv[])
 static int run_tests(char **tests, int port)
 {
 	FILE *out = fdopen(port, "w");
+	unsigned int failed;
 
 	setenv("PATH", "/sbin:/usr/sbin:/bin:/usr/bin", 1);
 	setenv("HOME", "/root", 1);
 	if (!out)
 		init_die("gcs.ktap");
-	return ktap_run(tests, out) != 0;
+	debug_begin();
+	failed = ktap_run(tests, out);
+	return !debug_clean(out) || failed;
 }
 
 int main(int argc, char *argv[])
