@@ -5,6 +5,7 @@
 #   make              everything: gcs.ko, init, vsockexec, gcs, uvmctl
 #   make demo         boot a UVM and run containers in it
 #   make check        all tests that need no special kernel
+#   make check-debug  all tests of a VM on a kernel with KASAN, lockdep, kmemleak, fault injection; or: check-kcsan, hammer
 #   make bench        measure; tables, build/bench.json and a picture, build/bench.svg
 #   make image        build/uvm/vmlinuz and build/uvm/initrd.img
 #   make setup        install what is missing, with apt-get
@@ -126,7 +127,7 @@ endif
 
 
 clean:
-	$(Q)rm -rf $(B)/obj $(B)/lib $(B)/bin $(B)/kmod $(B)/uvm $(B)/test $(B)/.flags $(B)/bench.json $(B)/bench.svg
+	$(Q)rm -rf $(B)/obj $(B)/lib $(B)/bin $(B)/kmod $(B)/uvm $(B)/uvm-debug $(B)/test $(B)/.flags $(B)/bench.json $(B)/bench.svg
 
 distclean:
 	$(Q)rm -rf $(B)
@@ -135,3 +136,4 @@ include kmod/kmod.mk
 include selftests/kmod/build.mk
 include scripts/image.mk
 include selftests/tests.mk
+include selftests/debug.mk

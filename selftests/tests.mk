@@ -71,7 +71,11 @@ VM_RUN := $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 tes
 	GCS_ENGINE=kmod $(notdir $(AGENT_TESTS)) GCS_ENGINE=user $(notdir $(AGENT_TESTS)) \
 	GCS_KO=/lib/modules/$$(cat $(B)/kernel/$(KERNEL)/release)/extra/gcs.ko $(filter module_test,$(notdir $(KMOD_TESTS)))
 
-$(T)/check.img: $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit
+# The kernel of the last initrds: another KERNEL makes others.
+$(T)/.kernel: FORCE
+	@mkdir -p $(@D); echo '$(KERNEL)' | cmp -s - $@ || echo '$(KERNEL)' > $@
+
+$(T)/check.img: $(T)/.kernel $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit
 	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(VM_TESTS)
 
 check-vm: $(T)/check.img $(T)/disks/layer.ext4

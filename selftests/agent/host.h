@@ -21,7 +21,7 @@
 #include "../vm/slow.h"
 
 #define Z NULL_GUID
-#define WAIT_MS slow(30000) /* more than any answer may take on a slow machine */
+#define WAIT_MS scaled(30000) /* more than any answer may take on a slow machine */
 
 struct answer {
 	uint64_t id;

@@ -3,7 +3,7 @@
 # The tests of gcs.ko:
 #   make check-kmod   in a VM with kernel KERNEL
 
-KMOD_TESTS := $(patsubst selftests/kmod/%.c,$(B)/test/kmod/%,$(wildcard selftests/kmod/*_test.c))
+KMOD_TESTS := $(patsubst selftests/kmod/%.c,$(B)/test/kmod/%,$(filter-out %/fault_test.c,$(wildcard selftests/kmod/*_test.c)))
 # The one that unloads the module comes last.
 KMOD_TEST_ORDER := $(filter-out module_test,$(notdir $(KMOD_TESTS))) \
 	GCS_KO=/lib/modules/$$(cat $(B)/kernel/$(KERNEL)/release)/extra/gcs.ko module_test
@@ -13,7 +13,7 @@ $(B)/test/kmod/%: selftests/kmod/%.c $(wildcard selftests/kmod/*.h) include/uapi
 	$(call quiet,CC,$*)mkdir -p $(@D) && $(CC) $(STD) $(WARN) $(HARNESS_FLAGS) $(EXTRA_CFLAGS) $(CFLAGS) \
 		-pie $(LDFLAGS) -o $@ $<
 
-$(B)/test/kmod.img: $(KMOD_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko scripts/test-initrd $(B)/test/testinit
+$(B)/test/kmod.img: $(B)/test/.kernel $(KMOD_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko scripts/test-initrd $(B)/test/testinit
 	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(KMOD_TESTS)
 
 .PHONY: check-kmod

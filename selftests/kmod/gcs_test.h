@@ -32,7 +32,7 @@
 
 #define RING_SIZE	(256 * 1024)
 /* No event of a test takes longer unless something is broken. */
-#define WAIT_MS		slow(10000)
+#define WAIT_MS		scaled(10000)
 /* Long enough to see that something does not happen. */
 #define NOT_MS		150
 

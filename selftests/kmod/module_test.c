@@ -4,7 +4,9 @@
  *
  * Run last and alone: it unloads gcs.ko and loads it again from the path in GCS_KO.
  */
-#include "gcs_test.h"
+#include <sys/prctl.h>
+
+#include "gcs_tty_test.h"
 
 static int load(void)
 {
@@ -39,6 +41,7 @@ FIXTURE_SETUP(module)
 FIXTURE_TEARDOWN(module)
 {
 	finish_all(self->dev);
+	finish_all_ttys(self->dev);
 	close(self->dev);
 }
 
@@ -89,7 +92,7 @@ TEST_F(module, rmmod_works_when_nothing_is_open_again_and_again)
 {
 	struct stream_info info;
 
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 10; i++) {
 		int host, fd;
 		uint64_t id;
 
@@ -109,6 +112,90 @@ TEST_F(module, rmmod_works_when_nothing_is_open_again_and_again)
 		ASSERT_LE(0, self->dev);
 		ASSERT_EQ(0, nl_open(&self->events, true));
 	}
+}
+
+/* The first who asks for the family loads the module; the kernel calls modprobe. */
+TEST_F(module, the_family_s_name_loads_it)
+{
+	close(self->dev);
+	close(self->events.fd);
+	ASSERT_EQ(0, unload());
+	ASSERT_EQ(-1, access("/dev/gcs", F_OK));
+	EXPECT_EQ(0, nl_open(&self->events, true));
+	self->dev = gcs_device();
+	EXPECT_LE(0, self->dev);
+	if (self->dev < 0) {
+		load();
+		self->dev = gcs_device();
+	}
+}
+
+/* Uses all there is, whether it is there or not, and rests twice as long, so that there are moments without any use. */
+static void use_module(void)
+{
+	static uint64_t ids[8192];
+	struct gcs_nl nl;
+	struct term t;
+	bool interrupted;
+	uint64_t start, id;
+	int dev, fd, host;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		start = now_ms();
+		dev = gcs_device();
+		if (dev >= 0) {
+			fd = stream_pair(dev, GCS_STREAM_WRITE, &host, &id);
+			write(fd, "hello", 5);
+			close(host);
+			close(fd);
+			fd = stream_pair(dev, GCS_STREAM_READ, &host, &id);
+			close(fd);
+			close(host);
+			close(term_pty(dev, &t, true));
+			close(t.in);
+			close(t.out);
+			close(dev);
+		}
+		if (!nl_open(&nl, true)) {
+			nl_dump(&nl, NULL, NULL, NULL);
+			tty_dump(&nl, ids, &interrupted);
+		}
+		close(nl.fd);
+		poll(NULL, 0, 2 * (now_ms() - start) + 1);
+	}
+}
+
+TEST_F_TIMEOUT(module, rmmod_works_a_hundred_times_under_load, 300)
+{
+	unsigned int refused = 0;
+	pid_t users[3];
+
+	close(self->dev);
+	close(self->events.fd);
+	for (int i = 0; i < 3; i++) {
+		users[i] = fork();
+		if (users[i] == 0)
+			use_module();
+	}
+	for (int i = 0; i < 100; i++) {
+		while (unload()) {
+			/* Gone already is impossible: nobody else unloads. */
+			ASSERT_EQ(EWOULDBLOCK, errno);
+			refused++;
+			poll(NULL, 0, 1);
+		}
+		/* A user may have asked for the family, which loads it too. */
+		ASSERT_TRUE(load() == 0 || errno == EEXIST) TH_LOG("round %d: %s", i, strerror(errno));
+	}
+	for (int i = 0; i < 3; i++) {
+		kill(users[i], SIGKILL);
+		reap(users[i]);
+	}
+	TH_LOG("refused %u times", refused);
+	self->dev = gcs_device();
+	ASSERT_LE(0, self->dev);
+	ASSERT_EQ(0, nl_open(&self->events, true));
 }
 
 TEST_HARNESS_MAIN

@@ -162,7 +162,7 @@ static bool run_one(const char *program, const char *name, unsigned int number, 
 	fprintf(out, "# Subtest: %s\n", name);
 	fflush(out);
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += slow(limit ? atoi(limit) : KTAP_DEADLINE_S);
+	end.tv_sec += scaled(limit ? atoi(limit) : KTAP_DEADLINE_S);
 	if (pipe2(pipefd, O_CLOEXEC) < 0)
 		goto broken;
 	fcntl(pipefd[0], F_SETFL, O_NONBLOCK);

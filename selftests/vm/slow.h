@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static inline int slow(int time)
+static inline int scaled(int time)
 {
 	const char *factor = getenv("GCS_SLOW");
 
 	return factor ? time * atoi(factor) : time;
 }
 
-#define alarm(seconds) alarm(slow(seconds))
+#define alarm(seconds) alarm(scaled(seconds))
 
 #endif /* SELFTESTS_SLOW_H */
