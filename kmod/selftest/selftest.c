@@ -15,6 +15,7 @@ static const struct {
 } tests[] = {
 	{ "ring", gcs_selftest_ring },
 	{ "compat", gcs_selftest_compat },
+	{ "guid", gcs_selftest_guid },
 };
 
 int __init gcs_selftest(void)

@@ -18,5 +18,6 @@
 
 bool gcs_selftest_ring(void);
 bool gcs_selftest_compat(void);
+bool gcs_selftest_guid(void);
 
 #endif /* _GCS_SELFTEST_H */

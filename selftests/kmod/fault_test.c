@@ -487,6 +487,23 @@ static int finish_tty(struct world *w)
 	return tty_finish(w->dev, w->id, 0, 0);
 }
 
+static int wait_dev(struct world *w)
+{
+	struct gcs_dev_wait arg = { .size = sizeof(arg), .addr = { .bus = GCS_BUS_SCSI } };
+	int ret = ioctl(w->dev, GCS_DEV_WAIT, &arg);
+
+	/* There is the controller, and no disk at it. */
+	return ret < 0 && errno == ETIME ? 0 : ret;
+}
+
+static int eject_dev(struct world *w)
+{
+	struct gcs_dev_eject arg = { .size = sizeof(arg), .addr = { .bus = GCS_BUS_SCSI } };
+	int ret = ioctl(w->dev, GCS_DEV_EJECT, &arg);
+
+	return ret < 0 && errno == ENODEV ? 0 : ret;
+}
+
 static int as_errno(int ret)
 {
 	if (ret >= 0)
@@ -522,6 +539,23 @@ static int dump_ttys(struct world *w)
 	return as_errno(tty_dump(&w->nl, ids, &interrupted));
 }
 
+static int dump_devs(struct world *w)
+{
+	char buf[8192];
+	struct nlmsghdr *n = (struct nlmsghdr *)buf;
+	int ret = nl_send(w->nl.fd, w->nl.family, NLM_F_DUMP, GCS_CMD_DEV_GET, 0, NULL, 0);
+
+	if (ret)
+		return as_errno(ret);
+	do {
+		if (recv(w->nl.fd, buf, sizeof(buf), 0) < 0)
+			return -1;
+		if (n->nlmsg_type == NLMSG_ERROR)
+			return as_errno(*(int *)NLMSG_DATA(n));
+	} while (n->nlmsg_type != NLMSG_DONE);
+	return 0;
+}
+
 static int join_events(struct world *w)
 {
 	return setsockopt(w->nl.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &w->nl.group,
@@ -554,10 +588,13 @@ static const struct row rows[] = {
 	{ "GCS_TTY_OPEN without a socket", pty, open_detached_tty, 0 },
 	{ "GCS_TTY_ATTACH", detached_tty, attach_tty, 0 },
 	{ "GCS_TTY_FINISH", tty, finish_tty, 0 },
+	{ "GCS_DEV_WAIT", NULL, wait_dev, 0 },
+	{ "GCS_DEV_EJECT", NULL, eject_dev, 0 },
 	{ "GCS_CMD_STREAM_GET", written, get_stream, ENOBUFS },
 	{ "GCS_CMD_STREAM_GET as a dump", written, dump_streams, ENOBUFS },
 	{ "GCS_CMD_TTY_GET", tty, get_tty, ENOBUFS },
 	{ "GCS_CMD_TTY_GET as a dump", tty, dump_ttys, ENOBUFS },
+	{ "GCS_CMD_DEV_GET as a dump", NULL, dump_devs, ENOBUFS },
 	{ "joining the events", NULL, join_events, 0 },
 };
 
