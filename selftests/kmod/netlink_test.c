@@ -108,6 +108,8 @@ TEST_F(netlink, unknown_streams_commands_and_attributes_are_refused)
 
 	EXPECT_EQ(ENOENT, answer(&self->nl, 0, GCS_CMD_STREAM_GET, GCS_A_STREAM_ID, &id, 8));
 	EXPECT_EQ(EINVAL, answer(&self->nl, 0, GCS_CMD_STREAM_GET, 0, NULL, 0));
+	/* A flag of no meaning here. */
+	EXPECT_EQ(EINVAL, answer(&self->nl, NLM_F_CREATE, GCS_CMD_STREAM_GET, GCS_A_STREAM_ID, &id, 8));
 	EXPECT_NE(0, answer(&self->nl, 0, GCS_CMD_STREAM_GET, GCS_A_STREAM_ID, &u32, 4));
 	EXPECT_NE(0, answer(&self->nl, 0, GCS_CMD_STREAM_GET, GCS_A_STREAM_COOKIE, &id, 8));
 	EXPECT_NE(0, answer(&self->nl, 0, GCS_CMD_STREAM_GET, 200, &id, 8));
