@@ -19,6 +19,16 @@
 /* Jiffies before trying again when memory was short, of which nobody tells us. */
 #define GCS_TTY_RETRY	(HZ / 50)
 
+/*
+ * A terminal wakes its reader for every line, even for parts of one. After output that answers no input the next is left
+ * to gather for a while, and more lines are one packet; what comes after a pause, or after input, goes out at once. A pty
+ * holds about 12 KiB until its writer has to wait: the while is adapted to the writer so that less is found.
+ */
+#define GCS_TTY_GATHER_MIN	(50 * NSEC_PER_USEC)
+#define GCS_TTY_GATHER_MAX	(1000 * NSEC_PER_USEC)
+#define GCS_TTY_LITTLE		SZ_4K
+#define GCS_TTY_MUCH		SZ_8K
+
 DEFINE_XARRAY(gcs_ttys);
 /* Counts arrivals and departures, for consistent dumps. */
 atomic_t gcs_ttys_generation;
@@ -68,9 +78,10 @@ struct gcs_tty *gcs_tty_next(u64 *id)
 	return t;
 }
 
-/* Called under the lock while the tty has not finished, or from a wait queue or the timer. */
-void gcs_tty_kick(struct gcs_tty *t)
+/* Called under the lock while the tty has not finished, or from a wait queue or a timer. */
+void gcs_tty_kick(struct gcs_tty *t, u32 events)
 {
+	atomic_or(events, &t->events);
 	kref_get(&t->ref);
 	if (!queue_work(gcs_tty_workqueue, &t->work))
 		gcs_tty_put(t);
@@ -78,7 +89,31 @@ void gcs_tty_kick(struct gcs_tty *t)
 
 static void tty_timer(struct timer_list *timer)
 {
-	gcs_tty_kick(container_of(timer, struct gcs_tty, timer));
+	gcs_tty_kick(container_of(timer, struct gcs_tty, timer), GCS_TTY_ALL);
+}
+
+static enum hrtimer_restart tty_gather(struct hrtimer *timer)
+{
+	gcs_tty_want(container_of(timer, struct gcs_tty, gather), GCS_TTY_FILE_READ);
+	return HRTIMER_NORESTART;
+}
+
+/* Whether the file is left alone for a while after @found bytes of output, so that more gather. */
+static bool gather(struct gcs_tty *t, u64 found)
+{
+	bool answer = t->answered != t->in.moved;
+
+	if (!found)
+		return false;
+	t->answered = t->in.moved;
+	if (answer)
+		return false;
+	if (found >= GCS_TTY_MUCH)
+		t->gather_ns = max_t(u32, t->gather_ns / 2, GCS_TTY_GATHER_MIN);
+	else if (found < GCS_TTY_LITTLE)
+		t->gather_ns = min_t(u32, t->gather_ns * 2, GCS_TTY_GATHER_MAX);
+	hrtimer_start(&t->gather, ns_to_ktime(t->gather_ns), HRTIMER_MODE_REL_SOFT);
+	return true;
 }
 
 /* Called under the lock. */
@@ -112,8 +147,12 @@ static void stop_input(struct gcs_tty *t)
 	gcs_tty_lose(t, w);
 	w->drop = true;
 	w->dead = false;
-	if (one_socket(t))
+	if (one_socket(t)) {
+		/* It no longer waits for the file. */
+		w->want = w->from_event;
+		atomic_or(w->want, &t->events);
 		return;
+	}
 	w->ended = true;
 	kernel_sock_shutdown(sock_from_file(w->from), SHUT_RD);
 }
@@ -266,6 +305,7 @@ static struct sk_buff *tty_finished(struct gcs_tty *t, enum gcs_stream_reason re
 	/* Nobody runs the work item again: neither these nor, in this state, those who open it. */
 	gcs_tty_unwatch(t);
 	timer_delete_sync(&t->timer);
+	hrtimer_cancel(&t->gather);
 	if (cancel_work(&t->work))
 		gcs_tty_put(t);
 
@@ -285,20 +325,25 @@ static struct sk_buff *tty_finished(struct gcs_tty *t, enum gcs_stream_reason re
 static void tty_work(struct work_struct *work)
 {
 	struct gcs_tty *t = container_of(work, struct gcs_tty, work);
-	u32 want = GCS_TTY_CHANGE;
+	u32 events, want, more = 0;
 	struct sk_buff *event;
-	bool finish, more;
 	int reason = -1;
-	u64 now;
+	u64 moved, now;
+	bool finish;
 
-	WRITE_ONCE(t->want, 0);
+	atomic_set(&t->want, 0);
 	/* What happens from here on counts. */
-	atomic_xchg(&t->events, 0);
+	events = atomic_xchg(&t->events, 0);
 	finish = tty_hear(t);
 	t->retry = false;
 
-	more = gcs_tty_move(t, &t->out, &want);
-	more |= gcs_tty_move(t, &t->in, &want);
+	/* A way that nothing has happened to still waits for the same. */
+	moved = t->out.moved;
+	if (events & (t->out.from_event | t->out.to_event) && gcs_tty_move(t, &t->out))
+		more |= t->out.from_event;
+	if (events & (t->in.from_event | t->in.to_event) && gcs_tty_move(t, &t->in))
+		more |= t->in.from_event;
+	want = GCS_TTY_CHANGE;
 	now = get_jiffies_64();
 	reason = tty_advance(t, finish, now, &want);
 	spin_lock(&t->lock);
@@ -316,11 +361,12 @@ static void tty_work(struct work_struct *work)
 		free_buffer(&t->in);
 	if (!gcs_tty_queued(&t->out))
 		free_buffer(&t->out);
-	WRITE_ONCE(t->want, want);
-	/* Pairs with the barrier in tty_event(). */
-	smp_mb();
-	if (more || atomic_read(&t->events) & want)
-		gcs_tty_kick(t);
+	want |= t->out.want | t->in.want;
+	if (gather(t, t->out.moved - moved) && !finish)
+		want &= ~GCS_TTY_FILE_READ;
+	gcs_tty_want(t, want);
+	if (more)
+		gcs_tty_kick(t, more);
 out:
 	gcs_tty_put(t);
 	/* The module may be on its way out from here; it waits for the workqueue. */
@@ -344,7 +390,7 @@ static void tty_set_socks(struct gcs_tty *t, u32 flags, struct file *in, struct 
 	    (t->file->f_mode & FMODE_READ ? t->out_sock || t->flags & GCS_TTY_DISCARD : !!t->in_sock))
 		tty_set_state(t, GCS_TTY_STATE_OPEN);
 	/* What the sockets' state was before they could wake us. */
-	gcs_tty_kick(t);
+	gcs_tty_kick(t, GCS_TTY_ALL);
 }
 
 /* The sockets of an open or attach: NULL for -1. */
@@ -393,6 +439,8 @@ int gcs_tty_open(const struct gcs_tty_open *arg, u64 id)
 	spin_lock_init(&t->lock);
 	INIT_WORK(&t->work, tty_work);
 	timer_setup(&t->timer, tty_timer, 0);
+	hrtimer_setup(&t->gather, tty_gather, CLOCK_MONOTONIC, HRTIMER_MODE_REL_SOFT);
+	t->gather_ns = GCS_TTY_GATHER_MIN;
 	t->id = id;
 	t->cookie = arg->cookie;
 	t->in.from_event = GCS_TTY_IN_READ;
@@ -485,7 +533,7 @@ int gcs_tty_finish(struct gcs_tty *t, u32 idle_ms, u32 deadline_ms)
 		t->idle = idle_ms ? msecs_to_jiffies(idle_ms) + 1 : 0;
 		t->deadline = deadline_ms ? now + msecs_to_jiffies(deadline_ms) + 1 : 0;
 		t->last = now;
-		gcs_tty_kick(t);
+		gcs_tty_kick(t, GCS_TTY_ALL);
 	}
 	spin_unlock(&t->lock);
 	return err;

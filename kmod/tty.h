@@ -7,6 +7,7 @@
 
 #include <linux/atomic.h>
 #include <linux/fs.h>
+#include <linux/hrtimer.h>
 #include <linux/kref.h>
 #include <linux/spinlock.h>
 #include <linux/timer.h>
@@ -27,6 +28,7 @@
 #define GCS_TTY_OUT_WRITE	BIT(3)	/* the peer has made room on the way out */
 #define GCS_TTY_OUT_READ	BIT(4)	/* the peer has sent or ended something on the way out */
 #define GCS_TTY_CHANGE		BIT(5)	/* a connection has changed its state */
+#define GCS_TTY_ALL		GENMASK(5, 0)
 
 /**
  * struct gcs_tty_end - a wait queue entry on the file or a socket
@@ -54,7 +56,8 @@ struct gcs_tty_end {
  * @error: why, when it was no end of file
  * @dead: nothing more can be put: @to is gone
  * @drop: what is taken is not put, and counted as lost
- * @dry: in the last run there was nothing to take
+ * @dry: when last asked there was nothing to take
+ * @want: what it waits for: @from_event, @to_event, both or nothing
  * @moved: bytes put; under the lock
  * @lost: bytes taken and not put; under the lock
  */
@@ -72,6 +75,7 @@ struct gcs_tty_way {
 	bool dead;
 	bool drop;
 	bool dry;
+	u32 want;
 	u64 moved;
 	u64 lost;
 };
@@ -95,6 +99,9 @@ struct gcs_tty_way {
  * @out: the way from the file to the peer; unless the file can be read, it has no @from
  * @events: GCS_TTY_*: what has happened since @work began; set by the wait queues' callbacks
  * @want: GCS_TTY_*: what @work is to be queued for; 0 while it runs, for it looks at @events itself when it is done
+ * @gather: adds GCS_TTY_FILE_READ to @want after a while; started by @work alone
+ * @gather_ns: how long a while, at present; @work's, as the following
+ * @answered: the bytes put into the file when the last output was taken
  * @state: enum gcs_tty_state; may be read without the lock
  * @finish: GCS_TTY_FINISH was called
  * @retry: memory was short in this run; @work's
@@ -119,7 +126,10 @@ struct gcs_tty {
 	struct gcs_tty_way in;
 	struct gcs_tty_way out;
 	atomic_t events;
-	u32 want;
+	atomic_t want;
+	struct hrtimer gather;
+	u32 gather_ns;
+	u64 answered;
 	u8 state;
 	bool finish;
 	bool retry;
@@ -142,19 +152,20 @@ void gcs_tty_exit(void);
 struct gcs_tty *gcs_tty_find(u64 id);
 struct gcs_tty *gcs_tty_next(u64 *id);
 void gcs_tty_put(struct gcs_tty *t);
-void gcs_tty_kick(struct gcs_tty *t);
+void gcs_tty_kick(struct gcs_tty *t, u32 events);
 int gcs_tty_open(const struct gcs_tty_open *arg, u64 id);
 int gcs_tty_attach(struct gcs_tty *t, u32 flags, int in_fd, int out_fd);
 int gcs_tty_finish(struct gcs_tty *t, u32 idle_ms, u32 deadline_ms);
 
 /* tty_move.c */
 extern struct kmem_cache *gcs_tty_buffers;
-bool gcs_tty_move(struct gcs_tty *t, struct gcs_tty_way *w, u32 *want);
+bool gcs_tty_move(struct gcs_tty *t, struct gcs_tty_way *w);
 void gcs_tty_lose(struct gcs_tty *t, struct gcs_tty_way *w);
 struct file *gcs_tty_get_file(int fd, bool *pty);
 int gcs_tty_watch_file(struct gcs_tty *t);
 void gcs_tty_watch_sock(struct gcs_tty *t, struct gcs_tty_way *w, struct file *sock);
 void gcs_tty_unwatch(struct gcs_tty *t);
+void gcs_tty_want(struct gcs_tty *t, u32 want);
 
 /* ioctl_tty.c */
 long gcs_ioctl_tty_open(struct gcs_tty_open __user *uarg);

@@ -31,10 +31,20 @@ static void tty_event(struct gcs_tty *t, u32 events)
 	if (!events)
 		return;
 	atomic_or(events, &t->events);
-	/* Pairs with the barrier in tty_work(), which sets want and then looks at events. */
+	/* Pairs with the barrier in gcs_tty_want(). */
 	smp_mb__after_atomic();
-	if (READ_ONCE(t->want) & events)
-		gcs_tty_kick(t);
+	if (atomic_read(&t->want) & events)
+		gcs_tty_kick(t, 0);
+}
+
+/* The work item is to be queued for @want from now on; what has come since it began counts. */
+void gcs_tty_want(struct gcs_tty *t, u32 want)
+{
+	atomic_or(want, &t->want);
+	/* Pairs with the barrier in tty_event(). */
+	smp_mb__after_atomic();
+	if (atomic_read(&t->events) & want)
+		gcs_tty_kick(t, 0);
 }
 
 static int file_wake(wait_queue_entry_t *entry, unsigned int mode, int sync, void *key)
@@ -228,7 +238,7 @@ void gcs_tty_lose(struct gcs_tty *t, struct gcs_tty_way *w)
 }
 
 /* Takes what there is. Returns whether any byte came. */
-static bool take(struct gcs_tty *t, struct gcs_tty_way *w, u32 *want)
+static bool take(struct gcs_tty *t, struct gcs_tty_way *w)
 {
 	bool vsock = w == &t->in;
 	bool any = false;
@@ -248,7 +258,7 @@ static bool take(struct gcs_tty *t, struct gcs_tty_way *w, u32 *want)
 		}
 		if (n == -EAGAIN) {
 			w->dry = true;
-			*want |= w->from_event;
+			w->want |= w->from_event;
 		} else if (n == -ENOMEM && (!vsock || !gcs_sock_is_eof(sock_from_file(w->from), n))) {
 			t->retry = true;
 		} else {
@@ -262,7 +272,7 @@ static bool take(struct gcs_tty *t, struct gcs_tty_way *w, u32 *want)
 }
 
 /* Puts what the way holds. Returns whether all of it was put. */
-static bool put(struct gcs_tty *t, struct gcs_tty_way *w, u32 *want)
+static bool put(struct gcs_tty *t, struct gcs_tty_way *w)
 {
 	ssize_t n;
 
@@ -283,7 +293,7 @@ static bool put(struct gcs_tty *t, struct gcs_tty_way *w, u32 *want)
 		if (w == &t->out && gcs_sock_gone(sock_from_file(w->to)))
 			w->dead = true;
 		else if (n == -EAGAIN || n == 0)
-			*want |= w->to_event;
+			w->want |= w->to_event;
 		else if (n == -ENOMEM || n == -ENOBUFS || w == &t->out)
 			t->retry = true;
 		else
@@ -295,19 +305,20 @@ static bool put(struct gcs_tty *t, struct gcs_tty_way *w, u32 *want)
 
 /*
  * Moves what can be moved now, but not more than a slice. Returns true when there may be more; else what the way waits
- * for is added to @want.
+ * for is in its want.
  */
-bool gcs_tty_move(struct gcs_tty *t, struct gcs_tty_way *w, u32 *want)
+bool gcs_tty_move(struct gcs_tty *t, struct gcs_tty_way *w)
 {
 	size_t done = 0;
 	bool any = true;
 
 	w->dry = false;
+	w->want = 0;
 	if (!w->from || w->dead || (!w->to && !w->drop))
 		return false;
 
 	while (done < GCS_TTY_SLICE) {
-		if (gcs_tty_queued(w) && !w->drop && !put(t, w, want))
+		if (gcs_tty_queued(w) && !w->drop && !put(t, w))
 			return false;
 		if (w->ended || w->dry || !any || t->retry)
 			return false;
@@ -317,7 +328,7 @@ bool gcs_tty_move(struct gcs_tty *t, struct gcs_tty_way *w, u32 *want)
 			t->retry = true;
 			return false;
 		}
-		any = take(t, w, want);
+		any = take(t, w);
 		done += w->end;
 		if (w->drop)
 			gcs_tty_lose(t, w);

@@ -15,6 +15,8 @@
 #include "event.h"
 #include "module.h"
 
+#define NEEDED (GCS_FEATURE_STREAM | GCS_FEATURE_TTY)
+
 static int device = -1;
 static struct nl_sock *events;	/* multicast, used on the event thread only */
 static struct nl_sock *queries; /* dumps, used on the event thread only */
@@ -25,6 +27,11 @@ static module_missed_fn on_missed;
 static uint64_t get_u64(struct nlattr **a, int which)
 {
 	return a[which] ? nla_get_u64(a[which]) : 0;
+}
+
+static uint32_t get_u32(struct nlattr **a, int which)
+{
+	return a[which] ? nla_get_u32(a[which]) : 0;
 }
 
 static int parse(struct nl_msg *msg, struct nlattr **a)
@@ -39,14 +46,28 @@ static int event_message(struct nl_msg *msg, void *arg)
 	struct nlattr *a[GCS_A_MAX + 1];
 	struct module_finished f;
 
-	if (gh->cmd != GCS_CMD_STREAM_FINISHED || parse(msg, a) < 0 || !a[GCS_A_STREAM_ID])
+	if (parse(msg, a) < 0)
 		return NL_OK;
-	f.id = nla_get_u64(a[GCS_A_STREAM_ID]);
-	f.cookie = get_u64(a, GCS_A_STREAM_COOKIE);
-	f.bytes_in = get_u64(a, GCS_A_STREAM_BYTES_IN);
-	f.bytes_out = get_u64(a, GCS_A_STREAM_BYTES_OUT);
-	f.lost = get_u64(a, GCS_A_STREAM_LOST);
-	f.reason = a[GCS_A_STREAM_REASON] ? nla_get_u32(a[GCS_A_STREAM_REASON]) : 0;
+	if (gh->cmd == GCS_CMD_STREAM_FINISHED)
+		f = (struct module_finished){
+			.id = get_u64(a, GCS_A_STREAM_ID),
+			.cookie = get_u64(a, GCS_A_STREAM_COOKIE),
+			.bytes_in = get_u64(a, GCS_A_STREAM_BYTES_IN),
+			.bytes_out = get_u64(a, GCS_A_STREAM_BYTES_OUT),
+			.lost = get_u64(a, GCS_A_STREAM_LOST),
+			.reason = get_u32(a, GCS_A_STREAM_REASON),
+		};
+	else if (gh->cmd == GCS_CMD_TTY_FINISHED)
+		f = (struct module_finished){
+			.id = get_u64(a, GCS_A_TTY_ID),
+			.cookie = get_u64(a, GCS_A_TTY_COOKIE),
+			.bytes_in = get_u64(a, GCS_A_TTY_IN),
+			.bytes_out = get_u64(a, GCS_A_TTY_OUT),
+			.lost = get_u64(a, GCS_A_TTY_IN_LOST) + get_u64(a, GCS_A_TTY_OUT_LOST),
+			.reason = get_u32(a, GCS_A_TTY_REASON),
+		};
+	else
+		return NL_OK;
 	on_finished(&f);
 	return NL_OK;
 }
@@ -62,18 +83,19 @@ static int dump_message(struct nl_msg *msg, void *arg)
 	struct ids *l = arg;
 	uint64_t *bigger;
 
-	if (parse(msg, a) < 0 || !a[GCS_A_STREAM_ID])
+	if (parse(msg, a) < 0)
 		return NL_OK;
 	bigger = reallocarray(l->ids, l->count + 1, sizeof(*bigger));
 	if (!bigger)
 		return -NLE_NOMEM;
 	l->ids = bigger;
-	l->ids[l->count++] = nla_get_u64(a[GCS_A_STREAM_ID]);
+	/* A message is of one of them, and they have no id in common. */
+	l->ids[l->count++] = get_u64(a, GCS_A_STREAM_ID) | get_u64(a, GCS_A_TTY_ID);
 	return NL_OK;
 }
 
 /* The kernel answers a dump within the request: this does not wait for anything. */
-static int dump(struct ids *l)
+static int dump(struct ids *l, uint8_t cmd)
 {
 	struct nl_msg *msg = nlmsg_alloc();
 	int ret = -NLE_NOMEM;
@@ -81,7 +103,7 @@ static int dump(struct ids *l)
 	if (!msg)
 		return ret;
 	nl_socket_modify_cb(queries, NL_CB_VALID, NL_CB_CUSTOM, dump_message, l);
-	if (genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, NLM_F_DUMP, GCS_CMD_STREAM_GET, GCS_GENL_VERSION))
+	if (genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, NLM_F_DUMP, cmd, GCS_GENL_VERSION))
 		ret = nl_send_auto(queries, msg);
 	if (ret >= 0)
 		ret = nl_recvmsgs_default(queries);
@@ -89,7 +111,7 @@ static int dump(struct ids *l)
 	return ret;
 }
 
-int module_streams(uint64_t **ids, size_t *count, struct gcs_error *err)
+int module_list(uint64_t **ids, size_t *count, struct gcs_error *err)
 {
 	struct ids l;
 	int ret;
@@ -97,12 +119,14 @@ int module_streams(uint64_t **ids, size_t *count, struct gcs_error *err)
 	/* A list that changed while it was read is incomplete. */
 	do {
 		l = (struct ids){ 0 };
-		ret = dump(&l);
+		ret = dump(&l, GCS_CMD_STREAM_GET);
+		if (ret >= 0)
+			ret = dump(&l, GCS_CMD_TTY_GET);
 		if (ret < 0)
 			free(l.ids);
 	} while (ret == -NLE_DUMP_INTR);
 	if (ret < 0)
-		return gcs_fail(err, 0, HR_FAIL, "gcs.ko: list streams: %s", nl_geterror(ret));
+		return gcs_fail(err, 0, HR_FAIL, "gcs.ko: list streams and terminals: %s", nl_geterror(ret));
 	*ids = l.ids;
 	*count = l.count;
 	return 0;
@@ -162,9 +186,9 @@ int module_init(module_finished_fn finished, module_missed_fn missed, struct gcs
 		gcs_fail(err, errno, HR_FAIL, "gcs.ko: ask for its version");
 		goto fail;
 	}
-	if (info.version < GCS_INTERFACE_VERSION || !(info.features & GCS_FEATURE_STREAM)) {
+	if (info.version < GCS_INTERFACE_VERSION || (info.features & NEEDED) != NEEDED) {
 		gcs_fail(err, 0, HR_FAIL, "gcs.ko: interface version %u with features 0x%llx, needed are %u and 0x%llx",
-			 info.version, (unsigned long long)info.features, GCS_INTERFACE_VERSION, GCS_FEATURE_STREAM);
+			 info.version, (unsigned long long)info.features, GCS_INTERFACE_VERSION, NEEDED);
 		goto fail;
 	}
 	if (listen_events(err) < 0)
@@ -208,4 +232,34 @@ int module_stream_finish(uint64_t id, uint32_t flags, uint32_t idle_ms, uint32_t
 	if (errno == ENOENT)
 		return 1;
 	return gcs_fail(err, errno, HR_FAIL, "gcs.ko: stream %llu: finish", (unsigned long long)id);
+}
+
+int module_tty_open(uint32_t flags, int master, uint64_t *id, struct gcs_error *err)
+{
+	struct gcs_tty_open o = { .size = sizeof(o), .flags = flags, .fd = master, .in_fd = -1, .out_fd = -1 };
+
+	if (ioctl(device, GCS_TTY_OPEN, &o) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "gcs.ko: open a terminal");
+	*id = o.id;
+	return 0;
+}
+
+int module_tty_attach(uint64_t id, uint32_t flags, int in, int out, struct gcs_error *err)
+{
+	struct gcs_tty_attach a = { .size = sizeof(a), .flags = flags, .id = id, .in_fd = in, .out_fd = out };
+
+	if (ioctl(device, GCS_TTY_ATTACH, &a) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "gcs.ko: terminal %llu: attach its sockets", (unsigned long long)id);
+	return 0;
+}
+
+int module_tty_finish(uint64_t id, uint32_t idle_ms, uint32_t deadline_ms, struct gcs_error *err)
+{
+	struct gcs_tty_finish f = { .size = sizeof(f), .id = id, .idle_ms = idle_ms, .deadline_ms = deadline_ms };
+
+	if (ioctl(device, GCS_TTY_FINISH, &f) == 0)
+		return 0;
+	if (errno == ENOENT)
+		return 1;
+	return gcs_fail(err, errno, HR_FAIL, "gcs.ko: terminal %llu: finish", (unsigned long long)id);
 }

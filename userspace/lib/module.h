@@ -11,6 +11,7 @@
 
 #include "error.h"
 
+/* A stream or a terminal; their ids are of one kind. */
 struct module_finished {
 	uint64_t id, cookie, bytes_in, bytes_out, lost;
 	uint32_t reason; /* enum gcs_stream_reason */
@@ -19,11 +20,11 @@ struct module_finished {
 /* On the event thread. */
 typedef void (*module_finished_fn)(const struct module_finished *f);
 
-/* Events were missed: ask with module_streams() which streams there are. On the event thread. */
+/* Events were missed: ask with module_list() what there is. On the event thread. */
 typedef void (*module_missed_fn)(void);
 
 /*
- * Open /dev/gcs, check that it can do streams, and listen for finished ones. Call once, after event_start(). An error
+ * Open /dev/gcs, check what it can do, and listen for finished streams and terminals. Call once, after event_start(). An error
  * if there is no usable module.
  */
 int module_init(module_finished_fn finished, module_missed_fn missed, struct gcs_error *err);
@@ -32,10 +33,18 @@ int module_init(module_finished_fn finished, module_missed_fn missed, struct gcs
 int module_stream_open(uint32_t flags, int socket, uint64_t cookie, int *file, uint64_t *id, struct gcs_error *err);
 int module_stream_attach(uint64_t id, int socket, struct gcs_error *err);
 
-/* The ids of all streams; free *@ids. On the event thread only. */
-int module_streams(uint64_t **ids, size_t *count, struct gcs_error *err);
+/* The ids of all streams and terminals; free *@ids. On the event thread only. */
+int module_list(uint64_t **ids, size_t *count, struct gcs_error *err);
 
 /* Returns 1 if the stream has finished already. */
 int module_stream_finish(uint64_t id, uint32_t flags, uint32_t idle_ms, uint32_t deadline_ms, struct gcs_error *err);
+
+/*
+ * Relay between a pty's master, which stays the caller's, and the connections that module_tty_attach() brings, -1 for none;
+ * @flags: GCS_TTY_*. module_tty_finish() returns 1 if the terminal has finished already.
+ */
+int module_tty_open(uint32_t flags, int master, uint64_t *id, struct gcs_error *err);
+int module_tty_attach(uint64_t id, uint32_t flags, int in, int out, struct gcs_error *err);
+int module_tty_finish(uint64_t id, uint32_t idle_ms, uint32_t deadline_ms, struct gcs_error *err);
 
 #endif

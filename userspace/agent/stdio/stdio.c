@@ -46,6 +46,11 @@ struct stdio *stdio_new(const bool want[3], int files[3], struct gcs_error *err)
 	return engine->new(want, files, err);
 }
 
+struct stdio *stdio_new_tty(int master, struct gcs_error *err)
+{
+	return engine->new_tty(master, err);
+}
+
 int stdio_attach(struct stdio *s, int sockets[3], struct gcs_error *err)
 {
 	return engine->attach(s, sockets, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The standard streams of a process in a container: a file for the process on one side, a vsock connection to the host on
- * the other. Two engines: streams of gcs.ko, and pipes with a relay on the event thread. They behave the same.
+ * the other. Two engines: streams and terminals of gcs.ko, and pipes with a relay on the event thread. They behave the same.
  *
  * The life of a set: stdio_new() -> the process is made with files[] -> stdio_attach() -> data flows ->
  * stdio_finish() when the process has ended -> done -> stdio_put(). Before stdio_attach(), what is
@@ -42,6 +42,12 @@ void stdio_close(int fds[3]);
 struct stdio *stdio_new(const bool want[3], int files[3], struct gcs_error *err);
 
 /*
+ * The same for a process with a terminal: what it writes comes from the pty's @master, which stays the caller's, and what
+ * the host sends goes there. The host's end of file does nothing to the terminal; its standard error is not used.
+ */
+struct stdio *stdio_new_tty(int master, struct gcs_error *err);
+
+/*
  * Connect the streams to their sockets, which are taken over, on failure too. A stream without a socket behaves like
  * /dev/null from now on.
  */
@@ -62,6 +68,7 @@ void stdio_put(struct stdio *s);
 /* What an engine provides; the functions above call them. */
 struct stdio_engine {
 	struct stdio *(*new)(const bool want[3], int files[3], struct gcs_error *err);
+	struct stdio *(*new_tty)(int master, struct gcs_error *err);
 	int (*attach)(struct stdio *s, int sockets[3], struct gcs_error *err);
 	void (*finish)(struct stdio *s, uint32_t deadline_ms, stdio_done_fn done, void *arg);
 	void (*limit)(struct stdio *s, uint32_t ms);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Standard streams by gcs.ko: the kernel moves the bytes, the agent hears when a stream has finished. */
+/* Standard streams and terminals by gcs.ko: the kernel moves the bytes, the agent hears when a stream has finished. */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,7 +21,9 @@ struct stream {
 };
 
 struct stdio {
-	struct stream streams[3];
+	struct stream streams[3]; /* of a terminal, which is one thing to the module, the second */
+	int master;		  /* of the terminal, or -1 */
+	int stderr_socket;	  /* of a terminal: nothing is sent on it */
 	bool finishing;
 	uint32_t limit_ms; /* 0 = none */
 	stdio_done_fn done;
@@ -63,13 +66,23 @@ static void report(void)
 	}
 }
 
+/*
+ * With the lock held. A terminal whose host has gone before its process goes on without: the process must not notice, so
+ * what it writes is read and dropped.
+ */
+static void stream_finished(struct stdio *s, struct stream *st)
+{
+	if (s->master < 0 || s->finishing || module_tty_open(GCS_TTY_DISCARD, s->master, &st->id, NULL) < 0)
+		st->finished = true;
+}
+
 static void on_finished(const struct module_finished *f)
 {
 	pthread_mutex_lock(&lock);
 	for (struct stdio *s = sets; s; s = s->next)
 		for (int i = 0; i < 3; i++)
 			if (s->streams[i].exists && s->streams[i].id == f->id)
-				s->streams[i].finished = true;
+				stream_finished(s, &s->streams[i]);
 	pthread_mutex_unlock(&lock);
 	report();
 }
@@ -92,7 +105,7 @@ static void on_missed(void)
 		for (int i = 0; i < 3; i++)
 			s->streams[i].suspect = s->streams[i].exists;
 	pthread_mutex_unlock(&lock);
-	if (module_streams(&ids, &count, NULL) < 0) {
+	if (module_list(&ids, &count, NULL) < 0) {
 		event_timer_add(LIST_AGAIN_MS, on_list_timer, NULL, NULL);
 		return;
 	}
@@ -104,12 +117,20 @@ static void on_missed(void)
 			while (n < count && ids[n] != s->streams[i].id)
 				n++;
 			if (n == count && s->streams[i].suspect)
-				s->streams[i].finished = true;
+				stream_finished(s, &s->streams[i]);
 		}
 	}
 	pthread_mutex_unlock(&lock);
 	free(ids);
 	report();
+}
+
+/* The two kinds of stream, as the module ends them. Returns 1 if it has ended. */
+static int end_stream(struct stdio *s, int i, uint32_t flags, uint32_t idle_ms, uint32_t deadline_ms, struct gcs_error *err)
+{
+	if (s->master >= 0)
+		return module_tty_finish(s->streams[i].id, idle_ms, deadline_ms, err);
+	return module_stream_finish(s->streams[i].id, flags, idle_ms, deadline_ms, err);
 }
 
 static void kmod_put(struct stdio *s)
@@ -125,24 +146,60 @@ static void kmod_put(struct stdio *s)
 	if (!s->finishing)
 		for (int i = 0; i < 3; i++)
 			if (s->streams[i].exists)
-				module_stream_finish(s->streams[i].id, GCS_FINISH_DISCARD, 0, 1, NULL);
+				end_stream(s, i, GCS_FINISH_DISCARD, 0, 1, NULL);
+	if (s->master >= 0)
+		close(s->master);
+	if (s->stderr_socket >= 0)
+		close(s->stderr_socket);
 	free(s);
 }
 
-static struct stdio *kmod_new(const bool want[3], int files[3], struct gcs_error *err)
+static struct stdio *new_set(struct gcs_error *err)
 {
 	struct stdio *s = calloc(1, sizeof(*s));
 
-	files[0] = files[1] = files[2] = -1;
 	if (!s) {
 		gcs_fail(err, ENOMEM, HR_FAIL, "standard streams");
 		return NULL;
 	}
+	s->master = s->stderr_socket = -1;
 	/* Listed before there is a stream, so that no finished event finds nobody. */
 	pthread_mutex_lock(&lock);
 	s->next = sets;
 	sets = s;
 	pthread_mutex_unlock(&lock);
+	return s;
+}
+
+static struct stdio *kmod_new_tty(int master, struct gcs_error *err)
+{
+	struct stdio *s = new_set(err);
+	uint64_t id;
+
+	if (!s)
+		return NULL;
+	s->master = fcntl(master, F_DUPFD_CLOEXEC, 0);
+	if (s->master < 0)
+		gcs_fail(err, errno, HR_FAIL, "terminal: duplicate its master");
+	if (s->master < 0 || module_tty_open(0, s->master, &id, err) < 0) {
+		kmod_put(s);
+		return NULL;
+	}
+	/* Without a socket it cannot have finished yet. */
+	pthread_mutex_lock(&lock);
+	s->streams[1].id = id;
+	s->streams[1].exists = true;
+	pthread_mutex_unlock(&lock);
+	return s;
+}
+
+static struct stdio *kmod_new(const bool want[3], int files[3], struct gcs_error *err)
+{
+	struct stdio *s = new_set(err);
+
+	files[0] = files[1] = files[2] = -1;
+	if (!s)
+		return NULL;
 	for (int i = 0; i < 3; i++) {
 		uint64_t id;
 
@@ -166,6 +223,13 @@ static int kmod_attach(struct stdio *s, int sockets[3], struct gcs_error *err)
 {
 	int ret = 0;
 
+	if (s->master >= 0) {
+		ret = module_tty_attach(s->streams[1].id, sockets[1] < 0 ? GCS_TTY_DISCARD : 0, sockets[0], sockets[1], err);
+		s->stderr_socket = sockets[2];
+		sockets[2] = -1;
+		stdio_close(sockets);
+		return ret;
+	}
 	for (int i = 0; i < 3 && !ret; i++) {
 		if (!s->streams[i].exists)
 			continue;
@@ -187,7 +251,7 @@ static void finish_streams(struct stdio *s, uint32_t deadline_ms)
 		if (!st->exists || st->finished)
 			continue;
 		/* A stream that is gone, or cannot be told to finish, is not waited for. */
-		if (module_stream_finish(st->id, i ? GCS_FINISH_DISCARD : 0, i ? STDIO_IDLE_MS : 0, deadline_ms, NULL) != 0)
+		if (end_stream(s, i, i ? GCS_FINISH_DISCARD : 0, i ? STDIO_IDLE_MS : 0, deadline_ms, NULL) != 0)
 			st->finished = true;
 	}
 }
@@ -210,12 +274,13 @@ static void kmod_limit(struct stdio *s, uint32_t ms)
 	/* A stream that has gone meanwhile is reported by its event, on the event thread. */
 	for (int i = 1; s->finishing && i < 3; i++)
 		if (s->streams[i].exists && !s->streams[i].finished)
-			module_stream_finish(s->streams[i].id, GCS_FINISH_DISCARD, STDIO_IDLE_MS, ms, NULL);
+			end_stream(s, i, GCS_FINISH_DISCARD, STDIO_IDLE_MS, ms, NULL);
 	pthread_mutex_unlock(&lock);
 }
 
 static const struct stdio_engine engine = {
 	.new = kmod_new,
+	.new_tty = kmod_new_tty,
 	.attach = kmod_attach,
 	.finish = kmod_finish,
 	.limit = kmod_limit,

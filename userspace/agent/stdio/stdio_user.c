@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Standard streams without gcs.ko: pipes, and a relay on the event thread that moves their data. */
+/* Standard streams without gcs.ko: pipes or a pty, and a relay on the event thread that moves their data. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,11 +25,12 @@ enum state {
 struct stream {
 	struct stdio *set;
 	bool output;
+	bool tty;	  /* @pipe is a pty's master */
 	int pipe, socket; /* -1 when closed */
 	struct event *pipe_event, *socket_event;
 	struct event_timer *timer; /* idle, then the host's end of file */
 	enum state state;
-	char *rest; /* output that was read and that the socket had no room for, from @rest_at to @rest_end */
+	char *rest; /* what was read and what the other side had no room for, from @rest_at to @rest_end */
 	size_t rest_at, rest_end;
 	bool moved; /* data since the idle timer was set */
 	bool ended; /* the process has ended: what others still write is sent, but not waited for longer than STDIO_IDLE_MS */
@@ -117,27 +118,40 @@ static bool peer_closed(struct stream *st)
 
 static char buffer[CHUNK]; /* what passes through; the event thread's */
 
+static ssize_t read_some(struct stream *st)
+{
+	ssize_t n = read(st->output ? st->pipe : st->socket, buffer, sizeof(buffer));
+
+	/* A master says so when the last slave was closed. */
+	return n < 0 && errno == EIO && st->tty ? 0 : n;
+}
+
+static ssize_t write_some(struct stream *st, const char *data, size_t len)
+{
+	return st->output ? send(st->socket, data, len, MSG_NOSIGNAL) : write(st->pipe, data, len);
+}
+
 /*
- * Move one chunk. Returns the bytes moved, 0 at the pipe's end of file, -1 with errno. Not by splice(2), which sends to a
+ * Move one chunk. Returns the bytes moved, 0 at the end of file, -1 with errno. Not by splice(2), which sends to a
  * vsock page by page (6.1).
  */
-static ssize_t send_chunk(struct stream *st)
+static ssize_t move_chunk(struct stream *st)
 {
 	ssize_t n, sent;
 
 	if (st->rest) {
-		sent = send(st->socket, st->rest + st->rest_at, st->rest_end - st->rest_at, MSG_NOSIGNAL);
+		sent = write_some(st, st->rest + st->rest_at, st->rest_end - st->rest_at);
 		if (sent > 0)
 			st->rest_at += sent;
 		if (st->rest_at == st->rest_end)
 			drop_rest(st);
 		return sent;
 	}
-	n = read(st->pipe, buffer, sizeof(buffer));
+	n = read_some(st);
 	if (n <= 0)
 		return n;
 	do
-		sent = send(st->socket, buffer, n, MSG_NOSIGNAL);
+		sent = write_some(st, buffer, n);
 	while (sent < 0 && errno == EINTR);
 	if (sent < 0 && errno != EAGAIN)
 		return -1;
@@ -164,9 +178,9 @@ static bool move_output(struct stream *st)
 		bool send = st->state == MOVING && st->socket >= 0;
 
 		if (send)
-			n = send_chunk(st);
+			n = move_chunk(st);
 		else
-			n = read(st->pipe, buffer, sizeof(buffer));
+			n = read_some(st);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -190,20 +204,24 @@ static bool move_output(struct stream *st)
 	return done >= SLICE;
 }
 
-/* socket -> pipe. */
+/* socket -> pipe; splice(2) wants a pipe. */
 static bool move_input(struct stream *st)
 {
 	size_t done = 0;
 	ssize_t n;
 
 	while (st->pipe >= 0 && done < SLICE) {
-		n = splice(st->socket, NULL, st->pipe, NULL, CHUNK, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		if (st->tty)
+			n = move_chunk(st);
+		else
+			n = splice(st->socket, NULL, st->pipe, NULL, CHUNK, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n <= 0) {
 			/* End of file, or nobody reads any more. The connection stays until the process has ended. */
+			drop_rest(st);
 			drop(&st->pipe, &st->pipe_event);
 			event_remove(st->socket_event);
 			st->socket_event = NULL;
@@ -314,6 +332,8 @@ static void end(void *arg)
 	if (s->streams[0].socket >= 0)
 		shutdown(s->streams[0].socket, SHUT_RD);
 	drop_stream(&s->streams[0]);
+	if (s->streams[1].tty)
+		drop_stream(&s->streams[2]);
 	for (int i = 1; i < 3; i++) {
 		struct stream *st = &s->streams[i];
 
@@ -364,12 +384,10 @@ static void user_put(struct stdio *s)
 	event_timer_add(0, let_go, s, NULL);
 }
 
-static struct stdio *user_new(const bool want[3], int files[3], struct gcs_error *err)
+static struct stdio *new_set(const bool want[3], bool tty, struct gcs_error *err)
 {
 	struct stdio *s = calloc(1, sizeof(*s));
-	int p[2];
 
-	files[0] = files[1] = files[2] = -1;
 	if (!s) {
 		gcs_fail(err, ENOMEM, HR_FAIL, "standard streams");
 		return NULL;
@@ -379,9 +397,40 @@ static struct stdio *user_new(const bool want[3], int files[3], struct gcs_error
 
 		st->set = s;
 		st->output = i > 0;
+		st->tty = tty;
 		st->pipe = st->socket = -1;
 		st->state = want[i] ? MOVING : FINISHED;
 	}
+	return s;
+}
+
+static struct stdio *user_new_tty(int master, struct gcs_error *err)
+{
+	struct stdio *s = new_set((bool[3]){ true, true, false }, true, err);
+
+	if (!s)
+		return NULL;
+	/* One each: the way in may be over before the way out. */
+	for (int i = 0; i < 2; i++) {
+		s->streams[i].pipe = fcntl(master, F_DUPFD_CLOEXEC, 0);
+		if (s->streams[i].pipe < 0) {
+			gcs_fail(err, errno, HR_FAIL, "terminal: duplicate its master");
+			user_put(s);
+			return NULL;
+		}
+	}
+	fcntl(master, F_SETFL, fcntl(master, F_GETFL) | O_NONBLOCK);
+	return s;
+}
+
+static struct stdio *user_new(const bool want[3], int files[3], struct gcs_error *err)
+{
+	struct stdio *s = new_set(want, false, err);
+	int p[2];
+
+	files[0] = files[1] = files[2] = -1;
+	if (!s)
+		return NULL;
 	for (int i = 0; i < 3; i++) {
 		if (!want[i])
 			continue;
@@ -428,6 +477,7 @@ static void user_limit(struct stdio *s, uint32_t ms)
 
 static const struct stdio_engine engine = {
 	.new = user_new,
+	.new_tty = user_new_tty,
 	.attach = user_attach,
 	.finish = user_finish,
 	.limit = user_limit,
