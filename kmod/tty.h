@@ -18,8 +18,8 @@
 
 #include <linux/gcs.h>
 
-/* What one way holds at most: a few reads of a pty (4095 bytes each) make one packet. */
-#define GCS_TTY_BUFFER	SZ_16K
+/* What one way holds at most: a few reads of a pty (4095 bytes each) make one packet. The slab's own takes the rest. */
+#define GCS_TTY_BUFFER	(SZ_16K - 64)
 
 /* What has happened at either side, as the wait queues tell it. */
 #define GCS_TTY_FILE_READ	BIT(0)	/* the file has data, or has ended */
