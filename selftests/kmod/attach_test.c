@@ -410,6 +410,80 @@ TEST_F_TIMEOUT(attach, nothing_is_lost_or_doubled_over_many_connections, 120)
 	EXPECT_EQ(0, info.lost);
 }
 
+TEST_F(attach, all_was_sent_and_the_peer_is_silent_another_gets_it)
+{
+	struct stream_info info;
+	uint64_t id;
+	char c;
+	int next, host, fd = keep_pair(self->dev, GCS_STREAM_WRITE, 0, &host, &id);
+
+	ASSERT_TRUE(write_pattern(fd, 0, 20000));
+	close(fd);
+	ASSERT_TRUE(read_pattern(host, 0, 20000));
+	EXPECT_EQ(0, read_full(host, &c, 1));
+	next = again(self->dev, id, GCS_ATTACH_REPLACE | GCS_ATTACH_OFFSET, 15000);
+	ASSERT_LE(0, next);
+	EXPECT_EQ(5000, read_pattern_to_eof(next, 15000));
+	close(next);
+	ASSERT_EQ(0, wait_finished(&self->events, id, WAIT_MS, &info));
+	EXPECT_EQ(GCS_REASON_EOF, info.reason);
+	EXPECT_EQ(20000, info.out);
+	close(host);
+}
+
+TEST_F_TIMEOUT(attach, writes_up_to_pipe_buf_stay_whole_over_many_connections, 120)
+{
+	enum { WRITERS = 4, RECORDS = 300, ROUNDS = 12 };
+	struct head {
+		uint32_t writer, seq, len;
+	} head;
+	static const size_t sizes[WRITERS] = { 20, PIPE_BUF, 700, 3000 };
+	uint32_t seen[WRITERS] = { 0 };
+	static char all[WRITERS * RECORDS * PIPE_BUF], rec[PIPE_BUF];
+	size_t total = 0, got = 0;
+	struct stream_info info;
+	uint64_t id;
+	int next, host, fd = keep_pair(self->dev, GCS_STREAM_WRITE, 0, &host, &id);
+
+	for (uint32_t w = 0; w < WRITERS; w++) {
+		total += sizes[w] * RECORDS;
+		if (fork())
+			continue;
+		close(host);
+		for (uint32_t i = 0; i < RECORDS; i++) {
+			memset(rec, 'a' + w, sizeof(rec));
+			head = (struct head) { w, i, sizes[w] };
+			memcpy(rec, &head, sizeof(head));
+			if (write(fd, rec, sizes[w]) != (ssize_t)sizes[w])
+				_exit(1);
+		}
+		_exit(0);
+	}
+	close(fd);
+	for (int round = 0; round < ROUNDS; round++) {
+		got += read_full(host, all + got, total / (ROUNDS + 1));
+		next = again(self->dev, id, GCS_ATTACH_REPLACE | GCS_ATTACH_OFFSET, got);
+		ASSERT_LE(0, next);
+		close(host);
+		host = next;
+	}
+	got += read_full(host, all + got, sizeof(all) - got);
+	close(host);
+	EXPECT_EQ(total, got);
+	for (size_t at = 0; at < got; at += head.len) {
+		memcpy(&head, all + at, sizeof(head));
+		ASSERT_GT(WRITERS, head.writer);
+		ASSERT_EQ(seen[head.writer]++, head.seq);
+		ASSERT_EQ(sizes[head.writer], head.len);
+		for (size_t i = sizeof(head); i < head.len; i++)
+			ASSERT_EQ('a' + (int)head.writer, all[at + i]);
+	}
+	for (int w = 0; w < WRITERS; w++)
+		EXPECT_EQ(0, reap(-1));
+	ASSERT_EQ(0, wait_finished(&self->events, id, WAIT_MS, &info));
+	EXPECT_EQ(total, info.out);
+}
+
 static void find_cookie(const struct stream_info *info, void *data)
 {
 	struct stream_info *found = data;

@@ -123,7 +123,8 @@ struct gcs_stream_open {
  * For GCS_STREAM_ATTACH. For a stream that has no socket: one that never had one, or with
  * GCS_STREAM_KEEP one whose connection is gone (GCS_STATE_LOST). What the ring holds is sent, waiting
  * readers and writers go on; if the last descriptor was closed before, or a lost stream was told to
- * finish, it is drained and finished as if just closed. Returns 0. Errors: those of @socket_fd, -ENOENT
+ * finish, it is drained and finished as if just closed. What a peer that is replaced has sent to a read
+ * stream and nobody has read is gone. Returns 0. Errors: those of @socket_fd, -ENOENT
  * no such stream (it has finished), -EISCONN it has a socket already, -EPIPE it is broken, or never had
  * a socket and was told to finish, -ERANGE @offset is not kept any more, or was not sent yet.
  */
@@ -406,7 +407,7 @@ struct gcs_dev_eject {
  *     of that stream, or -ENOENT. As a dump (NLM_F_DUMP, no attributes): one message a stream.
  * @GCS_CMD_STREAM_FINISHED: event, multicast to GCS_GENL_GROUP_EVENTS: all attributes of a stream,
  *     with GCS_A_STREAM_REASON. Sent once a stream; it is not in any dump afterwards, and unless a
- *     file of it is open, nothing is left of it.
+ *     file of it is open, or just being closed, nothing is left of it.
  * @GCS_CMD_STREAM_LOST: event: all attributes of a stream that has lost its connection and waits for
  *     a new socket (GCS_STREAM_KEEP); the old one has been let go
  * @GCS_CMD_TTY_GET: as GCS_CMD_STREAM_GET, with GCS_A_TTY_ID
