@@ -25,8 +25,8 @@
 #include <linux/gcs.h>
 
 /*
- * Room for what is to be sent, a power of two; what is kept of what was sent comes on top. A writer that finds
- * the ring full sleeps, which costs more than all else here.
+ * Room for what is to be sent, a power of two; what is kept of what was sent comes on top. A writer
+ * that finds the ring full sleeps, which costs more than all else here.
  */
 #define GCS_RING_SIZE		SZ_256K
 /* What a vsock packet can carry at most. */

@@ -6,7 +6,7 @@
 
 #include "internal.h"
 
-/* The counters belong together: they are read under one lock, in one message. @reason: -1 before the end. */
+/* The counters belong together: one lock, one message. @reason: -1 before the end. */
 static int put_stream(struct sk_buff *skb, struct gcs_stream *s, int reason)
 {
 	int err = 0;
@@ -102,7 +102,10 @@ int gcs_netlink_stream_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	return skb->len;
 }
 
-/* That of the end is made after the stream has left the array: whoever dumps after the event does not see it. */
+/*
+ * That of the end is made after the stream has left the array: whoever dumps after the event does not
+ * see it.
+ */
 struct sk_buff *gcs_netlink_stream_event(struct gcs_stream *s, u8 cmd, int reason)
 {
 	struct sk_buff *msg;

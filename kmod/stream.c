@@ -279,7 +279,7 @@ static void stream_arm_timer(struct gcs_stream *s, u64 now)
 	/* The connection refused for another reason than the peer's: memory was short. */
 	if (s->sender == GCS_SENDER_WORK && !s->want_space)
 		next = min(next, now + GCS_RETRY);
-	/* Not moved by every burst: as long as there is a ring, it is looked at from time to time. */
+	/* Not moved by every burst: a ring is looked at from time to time. */
 	if (next == U64_MAX && s->ring && s->kept == s->head && !timer_pending(&s->timer))
 		next = now + GCS_RING_IDLE;
 	if (next != U64_MAX)
@@ -328,7 +328,7 @@ struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
 	int flags;
 	int err;
 
-	if (arg->flags & ~(GCS_STREAM_READ | GCS_STREAM_WRITE | GCS_STREAM_NONBLOCK | GCS_STREAM_KEEP) ||
+	if (arg->flags & ~(way | GCS_STREAM_NONBLOCK | GCS_STREAM_KEEP) ||
 	    (way != GCS_STREAM_READ && way != GCS_STREAM_WRITE) || arg->reserved)
 		return ERR_PTR(-EINVAL);
 	if ((arg->lost_ms && !(arg->flags & GCS_STREAM_KEEP)) ||

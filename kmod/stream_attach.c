@@ -8,7 +8,7 @@
 
 #include "internal.h"
 
-/* A new socket is to get what comes after what the old one got, whatever that is when it is replaced. */
+/* A new socket is to get what comes after what the old one has got by then. */
 #define GCS_GO_ON	U64_MAX
 
 /*
@@ -83,7 +83,10 @@ struct file *gcs_stream_connection(int fd)
 	return ERR_PTR(err);
 }
 
-/* Called under the lock, nobody is sending. Takes over the reference. The next byte to send is @out. */
+/*
+ * Called under the lock, while nobody is sending. Takes over the reference. The next byte to send
+ * is @out.
+ */
 void gcs_stream_set_sock(struct gcs_stream *s, struct file *sock, u64 out)
 {
 	s->sock = sock;
@@ -116,8 +119,8 @@ struct file *gcs_stream_unset_sock(struct gcs_stream *s)
 }
 
 /*
- * Shuts down (-1: nothing) and lets go. At once, and not as fput() does it for a kernel thread: whoever hears that a
- * stream has finished finds that the connection has, too.
+ * Shuts down (-1: nothing) and lets go. At once, and not as fput() does it for a kernel thread:
+ * whoever hears that a stream has finished finds that the connection has, too.
  */
 void gcs_sock_close(struct file *sock, int how)
 {
@@ -146,7 +149,10 @@ void gcs_stream_switch(struct gcs_stream *s)
 		gcs_sock_close(old, SHUT_RDWR);
 }
 
-/* A lost stream lets go of its socket, and is broken when no other has come in time. Run by the work item only. */
+/*
+ * A lost stream lets go of its socket, and is broken when no other has come in time. Run by the work
+ * item only.
+ */
 void gcs_stream_wait_for_socket(struct gcs_stream *s, u64 now)
 	__must_hold(&s->lock)
 {

@@ -69,7 +69,7 @@ bool gcs_sock_is_eof(const struct socket *sock, ssize_t err)
 	}
 }
 
-/* End of file on @file: whether it is none for the reader, because another socket has come or may come. */
+/* End of file on @file: whether it is none for the reader: another socket has come, or may. */
 static bool read_goes_on(struct gcs_stream *s, struct file *file)
 {
 	bool on;
@@ -121,7 +121,7 @@ ssize_t gcs_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 			again = read_goes_on(s, file);
 		}
 		fput(file);
-		/* A receive timeout of the socket's is none of the reader's: it neither ends the wait nor its restart. */
+		/* A receive timeout of the socket's ends neither the wait nor its restart. */
 		if (!nonblock && (ret == -EAGAIN || ret == -EINTR)) {
 			if (signal_pending(current))
 				return -ERESTARTSYS;
@@ -194,8 +194,8 @@ size_t gcs_sock_readable(struct socket *sock)
 }
 
 /*
- * Nothing more comes: the peer has shut down or closed, or the connection is gone. Where it cannot be known without
- * reading, it is said of no socket.
+ * Nothing more comes: the peer has shut down or closed, or the connection is gone. Where it cannot
+ * be known without reading, it is said of no socket.
  */
 bool gcs_sock_at_end(struct socket *sock)
 {
@@ -218,8 +218,8 @@ bool gcs_stream_peer_eof(struct gcs_stream *s, const struct socket *sock)
 }
 
 /*
- * Throws away what has come. Returns 0 at the end of the connection, -EAGAIN before, and -EINPROGRESS when there was too
- * much for once.
+ * Throws away what has come. Returns 0 at the end of the connection, -EAGAIN before, and -EINPROGRESS
+ * when there was too much for once.
  */
 int gcs_sock_skip_to_eof(struct socket *sock)
 {

@@ -52,14 +52,16 @@ static ssize_t sock_send(struct socket *sock, struct msghdr *msg)
 	return ret;
 }
 
-/* Called under the lock: the connection is gone. The rest of what it means is up to the work item. */
+/* Called under the lock: the connection is gone. What it means besides is up to the work item. */
 void gcs_stream_broken(struct gcs_stream *s)
 {
+	u8 state = s->flags & GCS_STREAM_KEEP ? GCS_STATE_LOST : GCS_STATE_BROKEN;
+
 	if (s->state == GCS_STATE_OPEN || s->state == GCS_STATE_DRAINING)
-		gcs_stream_set_state(s, s->flags & GCS_STREAM_KEEP ? GCS_STATE_LOST : GCS_STATE_BROKEN);
+		gcs_stream_set_state(s, state);
 }
 
-/* Called under the lock: the oldest byte that can be sent again, counting from the stream's first. */
+/* Called under the lock: the oldest byte that can be sent again; the stream's first is 0. */
 u64 gcs_stream_oldest(const struct gcs_stream *s)
 {
 	return s->out - (s->head - s->kept);
@@ -162,7 +164,8 @@ void gcs_stream_flush(struct gcs_stream *s)
 			return;
 		}
 		len = s->tail - s->head;
-		if (!len || (i > 0 && !partial && len < GCS_GATHER_MAX && s->state == GCS_STATE_OPEN && !s->closed)) {
+		if (!len || (i > 0 && !partial && len < GCS_GATHER_MAX &&
+			     s->state == GCS_STATE_OPEN && !s->closed)) {
 			WRITE_ONCE(s->sender, GCS_SENDER_NONE);
 			if (len)
 				gather_start(s);
@@ -183,7 +186,7 @@ void gcs_stream_flush(struct gcs_stream *s)
 			len = PAGE_SIZE;
 			ret = ring_send(s, sock, len);
 		}
-		/* Only -EAGAIN says that there is no room: a part may have been sent for want of memory. */
+		/* Only -EAGAIN says that there is no room: of a part, memory may be the reason. */
 		partial = ret > 0 && ret < len;
 		if (ret > 0)
 			continue;
@@ -344,8 +347,8 @@ static ssize_t write_large_inline(struct gcs_stream *s, struct gcs_write *w, str
 		trace_gcs_stream_stall(s);
 		stalls++;
 		/*
-		 * Pairs with the barrier in stream_sock_wake(). Not freezable: a frozen writer would hold up all others.
-		 * To be frozen is a signal here, which ends the write, as a pipe's.
+		 * Pairs with the barrier in stream_sock_wake(). Not freezable: a frozen writer would
+		 * hold up all others. To be frozen is a signal here, which ends the write, as a pipe's.
 		 */
 		ret = wait_event_interruptible(s->wait, READ_ONCE(s->space_seq) != seq ||
 							!gcs_stream_live(s));
@@ -372,8 +375,9 @@ static ssize_t write_large_inline(struct gcs_stream *s, struct gcs_write *w, str
 }
 
 /*
- * A writer sends what has gathered, because its own bytes have no place or no business there. What the peer does not take is the
- * work item's, and so is an error. Called with the lock, which is released.
+ * A writer sends what has gathered, because its own bytes have no place or no business there. What
+ * the peer does not take is the work item's, and so is an error. Called with the lock, which is
+ * released.
  */
 static void write_ring(struct gcs_stream *s)
 	__releases(&s->lock)
@@ -389,7 +393,8 @@ static void write_ring(struct gcs_stream *s)
 
 	spin_lock(&s->lock);
 	WRITE_ONCE(s->last_ns, local_clock());
-	if (ret == len && s->state == GCS_STATE_OPEN && !s->next && s->tail - s->head < GCS_GATHER_MAX) {
+	if (ret == len && s->state == GCS_STATE_OPEN && !s->next &&
+	    s->tail - s->head < GCS_GATHER_MAX) {
 		WRITE_ONCE(s->sender, GCS_SENDER_NONE);
 		if (s->head != s->tail)
 			gather_start(s);

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Processes that wait for a stream: signals, kill, and the freezers of both cgroup versions
+ */
+#include <sys/mount.h>
+
+#include "gcs_test.h"
+
+FIXTURE(wait) {
+	int dev;
+	int w, w_host;		/* a written stream and its peer */
+	int r, r_host;		/* a read stream and its peer */
+};
+
+FIXTURE_SETUP(wait)
+{
+	say(_metadata->name);
+	signal(SIGPIPE, SIG_IGN);
+	self->dev = gcs_device();
+	ASSERT_LE(0, self->dev);
+	self->w = stream_pair(self->dev, GCS_STREAM_WRITE, &self->w_host, NULL);
+	ASSERT_LE(0, self->w);
+	self->r = stream_pair(self->dev, GCS_STREAM_READ, &self->r_host, NULL);
+	ASSERT_LE(0, self->r);
+}
+
+FIXTURE_TEARDOWN(wait)
+{
+	close(self->w);
+	close(self->r);
+	close(self->w_host);
+	close(self->r_host);
+	finish_all(self->dev);
+	close(self->dev);
+}
+
+static void nothing(int sig)
+{
+}
+
+static void catch_usr1(int flags)
+{
+	struct sigaction sa = { .sa_handler = nothing, .sa_flags = flags };
+
+	sigaction(SIGUSR1, &sa, NULL);
+}
+
+TEST_F(wait, a_signal_interrupts_a_blocked_write_that_took_nothing)
+{
+	pid_t pid;
+	int err;
+
+	fill(self->w);
+	catch_usr1(0);
+	pid = fork();
+	if (!pid) {
+		err = write(self->w, malloc(PIPE_BUF), PIPE_BUF) < 0 ? errno : 0;
+		_exit(err);
+	}
+	EXPECT_TRUE(still_waits(pid));
+	EXPECT_TRUE(interrupt(pid));
+	EXPECT_EQ(EINTR << 8, reap(pid));
+}
+
+TEST_F(wait, a_restarted_write_is_whole)
+{
+	uint64_t total = fill(self->w);
+	char *buf = malloc(total + PIPE_BUF);
+	pid_t pid;
+
+	catch_usr1(SA_RESTART);
+	pid = fork();
+	if (!pid) {
+		fill_pattern(buf, total, PIPE_BUF);
+		_exit(write(self->w, buf, PIPE_BUF) == PIPE_BUF ? 0 : 1);
+	}
+	EXPECT_TRUE(still_waits(pid));
+	kill(pid, SIGUSR1);
+	EXPECT_TRUE(still_waits(pid));
+	EXPECT_EQ(total + PIPE_BUF, read_full(self->w_host, buf, total + PIPE_BUF));
+	EXPECT_EQ(total + PIPE_BUF, check_pattern(buf, 0, total + PIPE_BUF));
+	EXPECT_EQ(0, reap(pid));
+}
+
+TEST_F(wait, an_interrupted_large_write_says_what_it_took)
+{
+	const size_t size = 4 << 20;
+	char *buf = malloc(size);
+	int report[2];
+	ssize_t took = 0;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(report));
+	catch_usr1(0);
+	pid = fork();
+	if (!pid) {
+		ssize_t n;
+
+		fill_pattern(buf, 0, size);
+		n = write(self->w, buf, size);
+		_exit(write(report[1], &n, sizeof(n)) != sizeof(n));
+	}
+	close(self->w);
+	self->w = -1;
+	EXPECT_TRUE(wait_fd(self->w_host, POLLIN, WAIT_MS));
+	EXPECT_TRUE(still_waits(pid));
+	EXPECT_TRUE(interrupt(pid));
+	EXPECT_EQ(0, reap(pid));
+	ASSERT_EQ((ssize_t)sizeof(took), read(report[0], &took, sizeof(took)));
+	EXPECT_LT(0, took);
+	EXPECT_GT((ssize_t)size, took);
+	EXPECT_EQ(took, read_pattern_to_eof(self->w_host, 0));
+}
+
+TEST_F(wait, a_signal_interrupts_or_restarts_a_blocked_read)
+{
+	char buf[16];
+	pid_t pid;
+
+	for (int restart = 0; restart <= 1; restart++) {
+		catch_usr1(restart ? SA_RESTART : 0);
+		pid = fork();
+		if (!pid)
+			_exit(read(self->r, buf, sizeof(buf)) < 0 ? errno : 0);
+		EXPECT_TRUE(still_waits(pid));
+		if (restart) {
+			kill(pid, SIGUSR1);
+			EXPECT_TRUE(still_waits(pid));
+			EXPECT_EQ(1, write(self->r_host, "x", 1));
+		} else {
+			EXPECT_TRUE(interrupt(pid));
+		}
+		EXPECT_EQ(restart ? 0 : EINTR << 8, reap(pid));
+	}
+}
+
+TEST_F(wait, a_receive_timeout_of_the_socket_is_none_of_the_reader)
+{
+	struct timeval tv = { .tv_usec = 20000 };
+	int host, sock = vsock_pair(&host);
+	int fd = stream_open(self->dev, GCS_STREAM_READ, sock, 0, NULL);
+	char buf[16];
+	pid_t pid;
+
+	ASSERT_EQ(0, setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
+	for (int restart = 0; restart <= 1; restart++) {
+		catch_usr1(restart ? SA_RESTART : 0);
+		pid = fork();
+		if (!pid)
+			_exit(read(fd, buf, sizeof(buf)) < 0 ? errno : 0);
+		EXPECT_TRUE(still_waits(pid));
+		if (restart) {
+			kill(pid, SIGUSR1);
+			EXPECT_TRUE(still_waits(pid));
+			EXPECT_EQ(1, write(host, "x", 1));
+		} else {
+			EXPECT_TRUE(interrupt(pid));
+		}
+		EXPECT_EQ(restart ? 0 : EINTR << 8, reap(pid));
+	}
+	close(fd);
+	close(sock);
+	close(host);
+}
+
+TEST_F(wait, kill_ends_a_writer_that_is_sending_from_its_own_memory)
+{
+	const size_t size = 8 << 20;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(write(self->w, malloc(size), size));
+	EXPECT_TRUE(still_waits(pid));
+	kill(pid, SIGKILL);
+	EXPECT_TRUE(ends(pid));
+	EXPECT_EQ(SIGKILL, reap(pid));
+	/* Nobody waits for it. */
+	EXPECT_EQ(1, write(self->w, "x", 1));
+}
+
+TEST_F(wait, kill_ends_a_blocked_writer_and_a_blocked_reader)
+{
+	pid_t writer, reader, waiter;
+	int detached;
+	char c;
+
+	fill(self->w);
+	writer = fork();
+	if (!writer)
+		_exit(write(self->w, malloc(1 << 20), 1 << 20));
+	reader = fork();
+	if (!reader)
+		_exit(read(self->r, &c, 1));
+	detached = stream_open(self->dev, GCS_STREAM_READ, -1, 0, NULL);
+	waiter = fork();
+	if (!waiter)
+		_exit(read(detached, &c, 1));
+	EXPECT_TRUE(still_waits(writer));
+	EXPECT_TRUE(still_waits(reader));
+	EXPECT_TRUE(still_waits(waiter));
+	kill(writer, SIGKILL);
+	kill(reader, SIGKILL);
+	kill(waiter, SIGKILL);
+	EXPECT_EQ(SIGKILL, reap(writer));
+	EXPECT_EQ(SIGKILL, reap(reader));
+	EXPECT_EQ(SIGKILL, reap(waiter));
+}
+
+/* --- freezers -------------------------------------------------------------------------------- */
+
+#define V2 "/sys/fs/cgroup/gcs-freeze"
+#define V1_ROOT "/tmp/freezer"
+#define V1 V1_ROOT "/gcs"
+
+FIXTURE(freeze) {
+	int dev;
+	int w, w_host, r, r_host;
+	bool v1;
+};
+
+FIXTURE_VARIANT(freeze) {
+	bool v1;
+};
+
+FIXTURE_VARIANT_ADD(freeze, v2) { .v1 = false };
+FIXTURE_VARIANT_ADD(freeze, v1) { .v1 = true };
+
+FIXTURE_SETUP(freeze)
+{
+	say(_metadata->name);
+	signal(SIGPIPE, SIG_IGN);
+	self->dev = gcs_device();
+	ASSERT_LE(0, self->dev);
+	self->v1 = variant->v1;
+	if (self->v1) {
+		mkdir(V1_ROOT, 0700);
+		if (mount("freezer", V1_ROOT, "cgroup", 0, "freezer"))
+			SKIP(return, "no cgroup v1 freezer: %s", strerror(errno));
+	}
+	if (mkdir(self->v1 ? V1 : V2, 0700) && errno != EEXIST)
+		SKIP(return, "no cgroup: %s", strerror(errno));
+	self->w = stream_pair(self->dev, GCS_STREAM_WRITE, &self->w_host, NULL);
+	self->r = stream_pair(self->dev, GCS_STREAM_READ, &self->r_host, NULL);
+	ASSERT_LE(0, self->w);
+	ASSERT_LE(0, self->r);
+}
+
+FIXTURE_TEARDOWN(freeze)
+{
+	finish_all(self->dev);
+	close(self->dev);
+	rmdir(self->v1 ? V1 : V2);
+	if (self->v1)
+		umount(V1_ROOT);
+}
+
+static bool put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return ok;
+}
+
+static bool says(int fd, const char *text)
+{
+	char buf[256];
+	ssize_t n = pread(fd, buf, sizeof(buf) - 1, 0);
+
+	buf[n > 0 ? n : 0] = '\0';
+	return strstr(buf, text);
+}
+
+static bool add(bool v1, pid_t pid)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	return put(v1 ? V1 "/tasks" : V2 "/cgroup.procs", text);
+}
+
+/* Returns when all are frozen. Version 1 has no event for it. */
+static bool freeze(bool v1)
+{
+	int fd = open(v1 ? V1 "/freezer.state" : V2 "/cgroup.events", O_RDONLY | O_CLOEXEC);
+	uint64_t end = now_ms() + WAIT_MS;
+	bool done;
+
+	put(v1 ? V1 "/freezer.state" : V2 "/cgroup.freeze", v1 ? "FROZEN" : "1");
+	while (!(done = says(fd, v1 ? "FROZEN" : "frozen 1")) && now_ms() < end)
+		wait_fd(v1 ? -1 : fd, POLLPRI, v1 ? 10 : WAIT_MS);
+	close(fd);
+	return done;
+}
+
+static bool thaw(bool v1)
+{
+	return put(v1 ? V1 "/freezer.state" : V2 "/cgroup.freeze", v1 ? "THAWED" : "0");
+}
+
+TEST_F(freeze, waiting_processes_freeze_and_go_on)
+{
+	uint64_t total = fill(self->w);
+	int detached = stream_open(self->dev, GCS_STREAM_READ, -1, 0, NULL);
+	pid_t pid[3];
+	char c;
+
+	pid[0] = fork();
+	if (!pid[0])
+		_exit(!write_pattern(self->w, total, 100000));
+	pid[1] = fork();
+	if (!pid[1])
+		_exit(read(self->r, &c, 1) != 1);
+	pid[2] = fork();
+	if (!pid[2])
+		_exit(read(detached, &c, 1));
+	for (int i = 0; i < 3; i++) {
+		EXPECT_TRUE(still_waits(pid[i]));
+		ASSERT_TRUE(add(self->v1, pid[i]));
+	}
+	EXPECT_TRUE(freeze(self->v1));
+	EXPECT_EQ(1, write(self->r_host, "x", 1));
+	for (int i = 0; i < 3; i++)
+		EXPECT_TRUE(still_waits(pid[i]));
+	/* A signal ends none of them before the thaw, in a cgroup of version 1. */
+	kill(pid[2], SIGKILL);
+	EXPECT_TRUE(thaw(self->v1));
+	close(self->w);
+	EXPECT_EQ(total + 100000, read_pattern_to_eof(self->w_host, 0));
+	EXPECT_EQ(0, reap(pid[0]));
+	EXPECT_EQ(0, reap(pid[1]));
+	EXPECT_EQ(SIGKILL, reap(pid[2]));
+}
+
+TEST_F(freeze, a_frozen_writer_that_was_sending_holds_up_nobody)
+{
+	enum { LARGE = 8 << 20, SMALL = 2 << 20 };
+	static char buf[65536];
+	size_t got = 0;
+	ssize_t n;
+	pid_t large, small;
+
+	large = fork();
+	if (!large)
+		_exit(!write_pattern(self->w, 0, LARGE));
+	EXPECT_TRUE(still_waits(large));
+	ASSERT_TRUE(add(self->v1, large));
+	EXPECT_TRUE(freeze(self->v1));
+	small = fork();
+	if (!small) {
+		for (int i = 0; i < SMALL / 512; i++)
+			if (write(self->w, buf, 512) != 512)
+				_exit(1);
+		_exit(0);
+	}
+	close(self->w);
+	while (got < SMALL && wait_fd(self->w_host, POLLIN, WAIT_MS)) {
+		n = read(self->w_host, buf, sizeof(buf));
+		ASSERT_LT(0, n);
+		got += n;
+	}
+	EXPECT_LE(SMALL, got);
+	EXPECT_TRUE(thaw(self->v1));
+	while (wait_fd(self->w_host, POLLIN, WAIT_MS) && (n = read(self->w_host, buf, sizeof(buf))) > 0)
+		got += n;
+	EXPECT_EQ(LARGE + SMALL, got);
+	EXPECT_EQ(0, reap(small));
+	EXPECT_EQ(0, reap(large));
+}
+
+TEST_HARNESS_MAIN
