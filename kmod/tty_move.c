@@ -241,6 +241,7 @@ void gcs_tty_lose(struct gcs_tty *t, struct gcs_tty_way *w)
 static bool take(struct gcs_tty *t, struct gcs_tty_way *w)
 {
 	bool vsock = w == &t->in;
+	bool closed = false;
 	bool any = false;
 	ssize_t n;
 
@@ -254,6 +255,12 @@ static bool take(struct gcs_tty *t, struct gcs_tty_way *w)
 				t->last = get_jiffies_64();
 			spin_unlock(&t->lock);
 			any = true;
+			closed = false;
+			continue;
+		}
+		/* What was written just before the close may have come after the tty looked for it: asked again, it looks again. */
+		if (n == -EIO && !vsock && t->pty && !closed) {
+			closed = true;
 			continue;
 		}
 		if (n == -EAGAIN) {
@@ -269,6 +276,21 @@ static bool take(struct gcs_tty *t, struct gcs_tty_way *w)
 		break;
 	}
 	return any;
+}
+
+/*
+ * The file took no more. A terminal wakes its writers after every write, also after one that found no room, and so
+ * this one: it would run for ever. What was heard is replaced by what is so; room that comes from here on is heard.
+ */
+static void file_full(struct gcs_tty *t)
+{
+	if (!t->pty)
+		return;
+	atomic_andnot(GCS_TTY_FILE_WRITE, &t->events);
+	/* Room is made before it is told. */
+	smp_mb__after_atomic();
+	if (vfs_poll(t->file, NULL) & EPOLLOUT)
+		atomic_or(GCS_TTY_FILE_WRITE, &t->events);
 }
 
 /* Puts what the way holds. Returns whether all of it was put. */
@@ -290,14 +312,17 @@ static bool put(struct gcs_tty *t, struct gcs_tty_way *w)
 			spin_unlock(&t->lock);
 			continue;
 		}
-		if (w == &t->out && gcs_sock_gone(sock_from_file(w->to)))
+		if (w == &t->out && gcs_sock_gone(sock_from_file(w->to))) {
 			w->dead = true;
-		else if (n == -EAGAIN || n == 0)
+		} else if (n == -EAGAIN || n == 0) {
+			if (w == &t->in)
+				file_full(t);
 			w->want |= w->to_event;
-		else if (n == -ENOMEM || n == -ENOBUFS || w == &t->out)
+		} else if (n == -ENOMEM || n == -ENOBUFS || w == &t->out) {
 			t->retry = true;
-		else
+		} else {
 			w->dead = true;
+		}
 		return false;
 	}
 	return true;

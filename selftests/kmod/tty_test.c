@@ -247,16 +247,35 @@ TEST_F(tty, a_slow_peer_holds_up_its_own_tty_only)
 	close(other);
 }
 
+/* Processor time that was not idle, of all processors. */
+static uint64_t busy_ms(void)
+{
+	unsigned long user, nice, sys, idle, iowait, irq, softirq;
+	FILE *f = fopen("/proc/stat", "re");
+
+	if (!f || fscanf(f, "cpu %lu %lu %lu %lu %lu %lu %lu", &user, &nice, &sys, &idle, &iowait, &irq,
+			 &softirq) != 7)
+		exit(KSFT_FAIL);
+	fclose(f);
+	return (user + nice + sys + irq + softirq) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
 TEST_F(tty, a_process_that_does_not_read_holds_up_its_own_input_only)
 {
 	struct tty_info info;
 	struct term t;
 	int slave = term_pty(self->dev, &t, true);
 	uint64_t total = fill_all(t.in);
+	uint64_t start, busy;
 	char c;
 
 	EXPECT_EQ(0, tty_get(&self->nl, t.id, &info));
 	EXPECT_GE(16384, info.queued);
+	/* Nor does it keep a processor busy. */
+	busy = busy_ms();
+	start = now_ms();
+	EXPECT_EQ(-1, wait_tty(&self->events, t.id, 1000, &info));
+	EXPECT_GT((now_ms() - start) / 2, busy_ms() - busy);
 	EXPECT_EQ(1, write(slave, "!", 1));
 	EXPECT_EQ(1, read_full(t.out, &c, 1));
 	EXPECT_TRUE(read_pattern(slave, 0, total));
