@@ -7,22 +7,26 @@
 #include "internal.h"
 #include "tty.h"
 
-/* The counters belong together: they are read under one lock, in one message. */
-static int put_tty(struct sk_buff *skb, struct gcs_tty *t)
+/* The counters belong together: they are read under one lock, in one message. @reason: -1 before the end. */
+static int put_tty(struct sk_buff *skb, struct gcs_tty *t, int reason)
 {
 	u32 queued;
 	int err = 0;
 
 	spin_lock(&t->lock);
 	queued = gcs_tty_queued(&t->in) + gcs_tty_queued(&t->out);
-	if (nla_put_u64_64bit(skb, GCS_A_TTY_ID, t->id, GCS_A_PAD) ||
+	/* On its way out: the event has the last word. */
+	if (t->state == GCS_TTY_STATE_FINISHED && reason < 0)
+		err = -ENOENT;
+	else if (nla_put_u64_64bit(skb, GCS_A_TTY_ID, t->id, GCS_A_PAD) ||
 	    nla_put_u64_64bit(skb, GCS_A_TTY_COOKIE, t->cookie, GCS_A_PAD) ||
 	    nla_put_u32(skb, GCS_A_TTY_STATE, t->state) ||
 	    nla_put_u64_64bit(skb, GCS_A_TTY_IN, t->in.moved, GCS_A_PAD) ||
 	    nla_put_u64_64bit(skb, GCS_A_TTY_OUT, t->out.moved, GCS_A_PAD) ||
 	    nla_put_u64_64bit(skb, GCS_A_TTY_IN_LOST, t->in.lost, GCS_A_PAD) ||
 	    nla_put_u64_64bit(skb, GCS_A_TTY_OUT_LOST, t->out.lost, GCS_A_PAD) ||
-	    nla_put_u64_64bit(skb, GCS_A_TTY_QUEUED, queued, GCS_A_PAD))
+	    nla_put_u64_64bit(skb, GCS_A_TTY_QUEUED, queued, GCS_A_PAD) ||
+	    (reason >= 0 && nla_put_u32(skb, GCS_A_TTY_REASON, reason)))
 		err = -EMSGSIZE;
 	spin_unlock(&t->lock);
 	return err;
@@ -54,7 +58,7 @@ int gcs_netlink_tty_get(struct sk_buff *skb, struct genl_info *info)
 	hdr = genlmsg_put_reply(msg, info, &gcs_family, 0, GCS_CMD_TTY_GET);
 	if (!hdr)
 		goto err_put;
-	err = put_tty(msg, t);
+	err = put_tty(msg, t, -1);
 	if (err)
 		goto err_put;
 	genlmsg_end(msg, hdr);
@@ -80,16 +84,17 @@ int gcs_netlink_tty_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	while ((t = gcs_tty_next(&id))) {
 		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &gcs_family,
 				  NLM_F_MULTI, GCS_CMD_TTY_GET);
-		err = hdr ? put_tty(skb, t) : -EMSGSIZE;
+		err = hdr ? put_tty(skb, t, -1) : -EMSGSIZE;
 		gcs_tty_put(t);
-		if (err) {
-			if (hdr)
-				genlmsg_cancel(skb, hdr);
+		if (err && hdr)
+			genlmsg_cancel(skb, hdr);
+		if (err == -EMSGSIZE)
 			break;
-		}
+		id++;
+		if (err)
+			continue;
 		genl_dump_check_consistent(cb, hdr);
 		genlmsg_end(skb, hdr);
-		id++;
 	}
 	cb->args[0] = id;
 	return skb->len;
@@ -105,7 +110,7 @@ struct sk_buff *gcs_netlink_tty_event(struct gcs_tty *t, enum gcs_stream_reason 
 	if (!msg)
 		return NULL;
 	hdr = genlmsg_put(msg, 0, 0, &gcs_family, 0, GCS_CMD_TTY_FINISHED);
-	if (!hdr || put_tty(msg, t) || nla_put_u32(msg, GCS_A_TTY_REASON, reason)) {
+	if (!hdr || put_tty(msg, t, reason)) {
 		nlmsg_free(msg);
 		return NULL;
 	}

@@ -173,9 +173,16 @@ static void end_input(struct gcs_tty *t)
 /* Whether the peer has ended the connection, which is awaited after everything was sent. */
 static bool peer_ended(struct gcs_tty *t)
 {
+	int err;
+
 	if (t->in.from && !(t->in.ended && t->in.drop))
 		return false;
-	return one_socket(t) || !gcs_sock_skip_to_eof(sock_from_file(t->out.to));
+	if (one_socket(t))
+		return true;
+	err = gcs_sock_skip_to_eof(sock_from_file(t->out.to));
+	if (err == -EINPROGRESS)
+		atomic_or(GCS_TTY_OUT_READ, &t->events);
+	return !err;
 }
 
 /*
@@ -283,7 +290,7 @@ static void free_buffer(struct gcs_tty_way *w)
 	w->buf = NULL;
 }
 
-/* The end. Returns the event that says so, to be sent when nothing is left of the tty. */
+/* The end. Returns the event that says so, to be sent when nothing is left of the tty but the reference on its file. */
 static struct sk_buff *tty_finished(struct gcs_tty *t, enum gcs_stream_reason reason)
 {
 	struct file *in, *out;
@@ -311,10 +318,10 @@ static struct sk_buff *tty_finished(struct gcs_tty *t, enum gcs_stream_reason re
 
 	free_buffer(&t->in);
 	free_buffer(&t->out);
-	if (out && reason != GCS_REASON_EOF)
-		kernel_sock_shutdown(sock_from_file(out), SHUT_RDWR);
-	put_socks(in, out);
-	fput(t->file);
+	if (in)
+		gcs_sock_close(in, -1);
+	if (out)
+		gcs_sock_close(out, reason == GCS_REASON_EOF ? -1 : SHUT_RDWR);
 	xa_erase(&gcs_ttys, t->id);
 	atomic_inc(&gcs_ttys_generation);
 	event = gcs_netlink_tty_event(t, reason);
@@ -325,6 +332,7 @@ static struct sk_buff *tty_finished(struct gcs_tty *t, enum gcs_stream_reason re
 static void tty_work(struct work_struct *work)
 {
 	struct gcs_tty *t = container_of(work, struct gcs_tty, work);
+	struct file *file = t->file;
 	u32 events, want, more = 0;
 	struct sk_buff *event;
 	int reason = -1;
@@ -335,6 +343,9 @@ static void tty_work(struct work_struct *work)
 	/* What happens from here on counts. */
 	events = atomic_xchg(&t->events, 0);
 	finish = tty_hear(t);
+	/* Who was short of memory waits for nothing that happens; and the timer may be needed for something else now. */
+	if (t->retry)
+		events = GCS_TTY_ALL;
 	t->retry = false;
 
 	/* A way that nothing has happened to still waits for the same. */
@@ -370,8 +381,14 @@ static void tty_work(struct work_struct *work)
 out:
 	gcs_tty_put(t);
 	/* The module may be on its way out from here; it waits for the workqueue. */
-	if (reason >= 0)
+	if (reason >= 0) {
 		gcs_netlink_send_event(event);
+		/*
+		 * Last: the hangup of a master's slave waits for who is in a write there, whose memory may be on a FUSE
+		 * mount. And here: fput() would leave it to the one work item that closes all files of kernel threads.
+		 */
+		__fput_sync(file);
+	}
 }
 
 /* Called under the lock. Takes over the references of both, which may be NULL: no change. */
@@ -529,9 +546,8 @@ int gcs_tty_finish(struct gcs_tty *t, u32 idle_ms, u32 deadline_ms)
 		err = -ENOENT;
 	} else {
 		t->finish = true;
-		/* A jiffy more: the one that has begun does not count. */
-		t->idle = idle_ms ? msecs_to_jiffies(idle_ms) + 1 : 0;
-		t->deadline = deadline_ms ? now + msecs_to_jiffies(deadline_ms) + 1 : 0;
+		t->idle = idle_ms ? gcs_jiffies(idle_ms) : 0;
+		t->deadline = deadline_ms ? now + gcs_jiffies(deadline_ms) : 0;
 		t->last = now;
 		gcs_tty_kick(t, GCS_TTY_ALL);
 	}

@@ -30,6 +30,8 @@ static void tty_event(struct gcs_tty *t, u32 events)
 {
 	if (!events)
 		return;
+	/* Pairs with that of the exchange in tty_work(): who takes the news finds what it is about. */
+	smp_mb__before_atomic();
 	atomic_or(events, &t->events);
 	/* Pairs with the barrier in gcs_tty_want(). */
 	smp_mb__after_atomic();

@@ -101,6 +101,39 @@ TEST_F(tty_life, the_peers_half_close_of_input_ends_nothing_at_a_pty)
 	EXPECT_EQ(2, info.in);
 }
 
+TEST_F(tty_life, input_that_a_socket_takes_no_more_does_not_stall_the_peer)
+{
+	static char buf[65536];
+	struct tty_info info;
+	struct term t;
+	size_t total = 0;
+	ssize_t n;
+	int pair[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	ASSERT_EQ(0, term_start(self->dev, &t, pair[0], true));
+	ASSERT_EQ(0, shutdown(pair[1], SHUT_RD));
+	fcntl(t.in, F_SETFL, O_NONBLOCK);
+	while (total < 16 * sizeof(buf)) {
+		ASSERT_TRUE(wait_fd(t.in, POLLOUT, WAIT_MS));
+		n = write(t.in, buf, sizeof(buf));
+		ASSERT_LT(0, n);
+		total += n;
+	}
+	/* The way out goes on. */
+	EXPECT_EQ(3, write(pair[1], "out", 3));
+	EXPECT_TRUE(wait_fd(t.in, POLLIN, WAIT_MS));
+	EXPECT_EQ(3, read(t.in, buf, 3));
+	close(pair[1]);
+	EXPECT_TRUE(wait_fd(t.in, POLLIN, WAIT_MS));
+	EXPECT_EQ(0, read(t.in, buf, 1));
+	close(t.in);
+	ASSERT_EQ(0, wait_tty(&self->events, t.id, WAIT_MS, &info));
+	EXPECT_EQ(GCS_REASON_EOF, info.reason);
+	EXPECT_EQ(3, info.out);
+	EXPECT_EQ(total, info.in_lost);
+}
+
 TEST_F(tty_life, a_peer_that_is_gone_ends_an_idle_tty_at_once)
 {
 	struct tty_info info;
