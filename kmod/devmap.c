@@ -8,7 +8,7 @@
  */
 #include <linux/device/bus.h>
 #include <linux/freezer.h>
-#include <linux/jiffies.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uuid.h>
 
@@ -108,16 +108,18 @@ static void gcs_dev_free(struct kref *ref)
 {
 	struct gcs_dev *d = container_of(ref, struct gcs_dev, ref);
 
-	put_device(d->dev);
 	put_device(d->prober);
 	kfree(d);
 }
 
-static void kick(struct gcs_dev *d)
+/* Called with the lock: so that events have the order of what they tell. */
+static void tell(const struct gcs_dev *d, enum gcs_cmd cmd)
 {
-	kref_get(&d->ref);
-	if (!queue_work(gcs_devs_wq, &d->work))
-		kref_put(&d->ref, gcs_dev_free);
+	/* Who removes a device may wait for the lock, and the I/O of reclaim for that removal. */
+	unsigned int noio = memalloc_noio_save();
+
+	gcs_netlink_send_event(gcs_netlink_dev_event(d, cmd));
+	memalloc_noio_restore(noio);
 }
 
 /* Returns when the driver's probe is over. */
@@ -127,9 +129,9 @@ static void settle(struct gcs_dev *d)
 		gcs_pci_settle();
 	/* The probe holds this lock. A PCI driver is noted under it as well, by whoever changes it. */
 	device_lock(d->prober);
-	if (d->addr.bus == GCS_BUS_PCI && d->dev->driver) {
+	if (d->addr.bus == GCS_BUS_PCI && d->prober->driver) {
 		mutex_lock(&gcs_devs_lock);
-		strscpy(d->driver, d->dev->driver->name, sizeof(d->driver));
+		strscpy(d->driver, d->prober->driver->name, sizeof(d->driver));
 		mutex_unlock(&gcs_devs_lock);
 	}
 	device_unlock(d->prober);
@@ -138,35 +140,21 @@ static void settle(struct gcs_dev *d)
 static void dev_work(struct work_struct *work)
 {
 	struct gcs_dev *d = container_of(work, struct gcs_dev, work);
-	struct sk_buff *event = NULL;
-	bool tell = false;
 	struct waiter *w;
 
-	if (READ_ONCE(d->state) == GCS_DEV_SEEN)
-		settle(d);
+	settle(d);
 
 	mutex_lock(&gcs_devs_lock);
 	if (d->state == GCS_DEV_SEEN) {
 		trace_gcs_dev_usable(d);
-		WRITE_ONCE(d->state, GCS_DEV_USABLE);
+		d->state = GCS_DEV_USABLE;
 		gcs_devs_generation++;
 		list_for_each_entry(w, &gcs_waiters, node)
 			if (!w->done && matches(d, &w->arg->addr, w->host_no))
 				answer(w, gcs_dev_fill(d, w->arg->addr.partition, w->arg));
-		d->announced = true;
-		tell = true;
-		event = gcs_netlink_dev_event(d, GCS_CMD_DEV_ADDED);
-	} else if (d->state == GCS_DEV_GONE && d->announced) {
-		d->announced = false;
-		/* The module goes: nothing has happened to the device. */
-		tell = !gcs_devs_stopping;
-		if (tell)
-			event = gcs_netlink_dev_event(d, GCS_CMD_DEV_REMOVED);
+		tell(d, GCS_CMD_DEV_ADDED);
 	}
 	mutex_unlock(&gcs_devs_lock);
-
-	if (tell)
-		gcs_netlink_send_event(event);
 	kref_put(&d->ref, gcs_dev_free);
 }
 
@@ -193,13 +181,21 @@ void gcs_dev_add(struct gcs_dev *d)
 	mutex_lock(&gcs_devs_lock);
 	d->seq = ++gcs_devs_seq;
 	list_add_tail(&d->node, &gcs_devs);
-	kick(d);
+	kref_get(&d->ref);
+	queue_work(gcs_devs_wq, &d->work);
 	mutex_unlock(&gcs_devs_lock);
 }
 
-/* The device is leaving its bus. Called with the lock. */
+/*
+ * The device is leaving its bus. Called with the lock.
+ *
+ * Nothing is put off. The event must come before that of the next device at the same address. And
+ * if sd is bound to the unit again, it waits until its last disk is released, and holds the lock
+ * meanwhile for which the work item waits.
+ */
 void gcs_dev_remove(struct gcs_dev *d)
 {
+	bool was_usable = d->state == GCS_DEV_USABLE;
 	struct waiter *w;
 
 	trace_gcs_dev_gone(d);
@@ -207,10 +203,14 @@ void gcs_dev_remove(struct gcs_dev *d)
 	list_for_each_entry(w, &gcs_waiters, node)
 		if (!w->done && matches(d, &w->arg->addr, w->host_no))
 			answer(w, -ENODEV);
-	WRITE_ONCE(d->state, GCS_DEV_GONE);
+	d->state = GCS_DEV_GONE;
 	gcs_devs_generation++;
 	list_del(&d->node);
-	kick(d);
+	/* If the module goes, nothing has happened to the device. */
+	if (was_usable && !gcs_devs_stopping)
+		tell(d, GCS_CMD_DEV_REMOVED);
+	put_device(d->dev);
+	d->dev = NULL;
 	kref_put(&d->ref, gcs_dev_free);
 }
 
@@ -313,7 +313,7 @@ int gcs_dev_wait(struct gcs_dev_wait *arg)
 	mutex_unlock(&gcs_devs_lock);
 
 	left = wait_event_freezable_timeout(w.wait, answered(&w), forever ? MAX_SCHEDULE_TIMEOUT :
-					    msecs_to_jiffies(arg->timeout_ms));
+					    gcs_jiffies(arg->timeout_ms));
 
 	mutex_lock(&gcs_devs_lock);
 	list_del(&w.node);

@@ -22,22 +22,21 @@ enum gcs_dev_state {
 
 /**
  * struct gcs_dev - a device in the map
- * @ref: held by the map until the device is gone, and by a queued work item
+ * @ref: held by the map until the device is gone, and by the work item until it has run
  * @node: in gcs_devs, until the device is gone
  * @seq: counts devices: their order in a dump
- * @work: waits for the end of the probe, and sends the events
+ * @work: waits for the end of the probe
  * @dev: the block device's or the PCI function's; NULL for a network interface, of which a reference
- *       would hold up its removal. Referenced.
+ *       would hold up its removal. Referenced until it is gone, NULL then.
  * @prober: the device whose lock is held while its driver probes it. Referenced.
  * @addr: its address; without a partition, and of a SCSI disk not on VMBus without a controller
  * @host_no: GCS_BUS_SCSI: the number of its SCSI host
  * @ifindex: GCS_BUS_NET
  * @state: enum gcs_dev_state
- * @announced: GCS_CMD_DEV_ADDED was sent, and nothing else since
  * @name: the kernel's name
  * @driver: GCS_BUS_PCI: the driver bound to it
  *
- * @state, @announced, @name and @driver are protected by gcs_devs_lock, the rest does not change.
+ * @dev, @state, @name and @driver are protected by gcs_devs_lock, the rest does not change.
  */
 struct gcs_dev {
 	struct kref ref;
@@ -50,7 +49,6 @@ struct gcs_dev {
 	u32 host_no;
 	u32 ifindex;
 	u8 state;
-	bool announced;
 	char name[32];
 	char driver[32];
 };

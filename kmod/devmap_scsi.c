@@ -122,7 +122,11 @@ bool gcs_scsi_controller(u32 host_no, u32 *controller)
 static void probe_work(struct work_struct *work)
 {
 	struct probe *p = container_of(work, struct probe, work);
+	struct device *controller = p->shost->shost_gendev.parent;
 
+	/* The host is registered before its driver is ready: virtio's has yet to tell its device. */
+	device_lock(controller);
+	device_unlock(controller);
 	/*
 	 * Nothing is done for a unit that is known, and nothing is left of one that is not there. On
 	 * a host that is being removed nothing is scanned.
@@ -142,7 +146,8 @@ int gcs_scsi_probe(u32 host_no, const struct gcs_dev_addr *addr)
 	struct host *h = find_host(addr);
 	struct probe *p;
 
-	p = kzalloc(sizeof(*p), GFP_KERNEL);
+	/* As in tell(). */
+	p = kzalloc(sizeof(*p), GFP_NOIO);
 	if (!p)
 		return -ENOMEM;
 	/* The driver is called before the SCSI layer looks whether the host is being removed. */

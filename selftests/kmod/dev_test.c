@@ -192,6 +192,37 @@ TEST_F(dev, a_unit_that_nobody_tells_of_is_asked_for)
 	EXPECT_EQ(0, qmp(self->qmp, "blockdev-del", "\"node-name\": \"n9\""));
 }
 
+/* Unbinding waits for nothing of ours, and binding only for the release of the disk before. */
+TEST_F(dev, a_disk_whose_driver_goes_and_comes_back)
+{
+	static const char *const files[] = { "/sys/bus/scsi/drivers/sd/unbind", "/sys/bus/scsi/drivers/sd/bind" };
+	struct gcs_dev_addr addr = scsi_addr(0, 12);
+	int cmd, want = GCS_CMD_DEV_ADDED, count = 0;
+	struct gcs_dev_wait out;
+	struct dev_info info;
+	int fd;
+
+	ASSERT_EQ(0, qmp_add_disk(self->qmp, "d12", "scsi0", 12, "hot0"));
+	ASSERT_EQ(0, dev_wait(self->dev, addr, DEV_MS, &out));
+	for (int i = 0; i < 100; i++) {
+		fd = open(files[i % 2], O_WRONLY | O_CLOEXEC);
+		ASSERT_EQ(8, write(fd, "0:0:0:12", 8));
+		close(fd);
+	}
+	EXPECT_EQ(0, dev_wait(self->dev, addr, DEV_MS, &out));
+	EXPECT_TRUE(is_disk(&out, 8 * MIB));
+	EXPECT_EQ(0, dev_eject(self->dev, addr));
+	/* All have been sent by now. Those in between may have been too short for an event. */
+	while ((cmd = dev_event(&self->events, 0, &info)) >= 0) {
+		EXPECT_EQ(want, cmd);
+		want = cmd == GCS_CMD_DEV_ADDED ? GCS_CMD_DEV_REMOVED : GCS_CMD_DEV_ADDED;
+		count++;
+	}
+	EXPECT_EQ(GCS_CMD_DEV_ADDED, want);
+	EXPECT_LE(2, count);
+	ASSERT_EQ(0, qmp_remove(self->qmp, "d12"));
+}
+
 TEST_F(dev, a_disk_without_a_medium_is_told_from_none)
 {
 	struct gcs_dev_wait out;
