@@ -11,6 +11,7 @@
 #   make setup        install what is missing, with apt-get
 #   make kmod         gcs.ko, for the kernel KERNEL
 #   make kmod-check   gcs.ko for every supported kernel, with W=1 and sparse
+#   make kmod-newest  gcs.ko for the newest headers in Debian's archive
 #   make unit         unit tests on the host, with ASan and UBSan
 #   make style        the rules that a script can check
 #   make install      into DESTDIR: /bin/gcs, /bin/vsockexec, /init, uvmctl, the module, header, man pages

@@ -122,7 +122,7 @@ static void gcs_evict_inode(struct inode *inode)
 
 static const struct super_operations gcs_super_ops = {
 	.statfs = simple_statfs,
-	.drop_inode = generic_delete_inode,
+	.drop_inode = inode_just_drop,
 	.evict_inode = gcs_evict_inode,
 };
 
@@ -132,7 +132,7 @@ static char *gcs_dname(struct dentry *dentry, char *buf, int len)
 	char name[sizeof("gcs-stream:[18446744073709551615]")];
 	int n;
 
-	n = scnprintf(name, sizeof(name), "gcs-stream:[%lu]", d_inode(dentry)->i_ino) + 1;
+	n = scnprintf(name, sizeof(name), "gcs-stream:[%llu]", (u64)d_inode(dentry)->i_ino) + 1;
 	if (n > len)
 		return ERR_PTR(-ENAMETOOLONG);
 	return memcpy(buf + len - n, name, n);

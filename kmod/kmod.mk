@@ -17,6 +17,7 @@ kmod_make = $(kbuild) -C $(abspath $(B))/kernel/$(1)/headers M=$(call kmod_dir,$
 kmod_links = mkdir -p $(1)/selftest && find $(1) -type l -delete && \
 	ln -s $(abspath $(KMOD_SRC)) $(1) && ln -s $(abspath $(KMOD_SELFTEST)) $(1)/selftest
 
+# A DEBUG build is another one.
 $(B)/kmod/.debug: FORCE
 	@mkdir -p $(@D); echo '$(DEBUG)' | cmp -s - $@ || echo '$(DEBUG)' > $@
 
@@ -27,6 +28,11 @@ $(B)/kmod/%/gcs.ko: $(B)/kmod/%/src/.links $(B)/kmod/.debug include/uapi/linux/g
 	$(call quiet,KMOD,$@)$(call kmod_make,$*) && cp $(@D)/src/gcs.ko $@
 
 kmod: $(B)/kmod/$(KERNEL)/gcs.ko
+
+# The newest headers that there are: is compat.h still complete?
+kmod-newest:
+	$(Q)scripts/kmod-newest
+.PHONY: kmod-newest
 
 # Every kernel with W=1, and what sparse and checkpatch say: a word from any of them is a failure.
 # In a folder of their own, from nothing, because kbuild repeats no warning.

@@ -606,6 +606,7 @@ int main(void)
 		printf("1..0 # SKIP the kernel injects no faults (CONFIG_FAILSLAB, CONFIG_FAULT_INJECTION_USERCOPY)\n");
 		return KSFT_SKIP;
 	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	ksft_print_header();
 	ksft_set_plan(ARRAY_SIZE(rows));
 	signal(SIGPIPE, SIG_IGN);

@@ -282,8 +282,11 @@ static inline int nl_get(struct gcs_nl *nl, uint64_t id, struct stream_info *inf
 {
 	char buf[4096];
 	struct nlmsghdr *n = (struct nlmsghdr *)buf;
+	int err;
 
-	nl_send(nl->fd, nl->family, 0, GCS_CMD_STREAM_GET, GCS_A_STREAM_ID, &id, sizeof(id));
+	err = nl_send(nl->fd, nl->family, 0, GCS_CMD_STREAM_GET, GCS_A_STREAM_ID, &id, sizeof(id));
+	if (err)
+		return err;
 	if (recv(nl->fd, buf, sizeof(buf), 0) < 0)
 		return -errno;
 	if (n->nlmsg_type == NLMSG_ERROR)
@@ -300,11 +303,13 @@ static inline int nl_dump(struct gcs_nl *nl, void (*each)(const struct stream_in
 	struct stream_info info;
 	struct nlmsghdr *n;
 	int count = 0;
-	int len;
+	int err, len;
 
 	if (interrupted)
 		*interrupted = false;
-	nl_send(nl->fd, nl->family, NLM_F_DUMP, GCS_CMD_STREAM_GET, 0, NULL, 0);
+	err = nl_send(nl->fd, nl->family, NLM_F_DUMP, GCS_CMD_STREAM_GET, 0, NULL, 0);
+	if (err)
+		return err;
 	for (;;) {
 		len = recv(nl->fd, buf, sizeof(buf), 0);
 		if (len < 0)

@@ -80,8 +80,11 @@ static inline int tty_get(struct gcs_nl *nl, uint64_t id, struct tty_info *info)
 {
 	char buf[4096];
 	struct nlmsghdr *n = (struct nlmsghdr *)buf;
+	int err;
 
-	nl_send(nl->fd, nl->family, 0, GCS_CMD_TTY_GET, GCS_A_TTY_ID, &id, sizeof(id));
+	err = nl_send(nl->fd, nl->family, 0, GCS_CMD_TTY_GET, GCS_A_TTY_ID, &id, sizeof(id));
+	if (err)
+		return err;
 	if (recv(nl->fd, buf, sizeof(buf), 0) < 0)
 		return -errno;
 	if (n->nlmsg_type == NLMSG_ERROR)
@@ -97,10 +100,12 @@ static inline int tty_dump(struct gcs_nl *nl, uint64_t *ids, bool *interrupted)
 	struct tty_info info;
 	struct nlmsghdr *n;
 	int count = 0;
-	int len;
+	int err, len;
 
 	*interrupted = false;
-	nl_send(nl->fd, nl->family, NLM_F_DUMP, GCS_CMD_TTY_GET, 0, NULL, 0);
+	err = nl_send(nl->fd, nl->family, NLM_F_DUMP, GCS_CMD_TTY_GET, 0, NULL, 0);
+	if (err)
+		return err;
 	for (;;) {
 		len = recv(nl->fd, buf, sizeof(buf), 0);
 		if (len < 0)

@@ -607,6 +607,7 @@ int main(void)
 	unsigned int i, failed = 0;
 	struct counts *counts;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	ksft_print_header();
 	ksft_set_plan(3);
 	ksft_print_msg("GCS_HAMMER_SEED=%llu\n", (unsigned long long)seed);
