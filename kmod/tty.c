@@ -89,7 +89,7 @@ void gcs_tty_kick(struct gcs_tty *t, u32 events)
 
 static void tty_timer(struct timer_list *timer)
 {
-	gcs_tty_kick(container_of(timer, struct gcs_tty, timer), GCS_TTY_ALL);
+	gcs_tty_kick(container_of(timer, struct gcs_tty, timer), GCS_TTY_KICK);
 }
 
 static enum hrtimer_restart tty_gather(struct hrtimer *timer)
@@ -333,11 +333,11 @@ static void tty_work(struct work_struct *work)
 {
 	struct gcs_tty *t = container_of(work, struct gcs_tty, work);
 	struct file *file = t->file;
-	u32 events, want, more = 0;
+	u32 events, want;
 	struct sk_buff *event;
 	int reason = -1;
 	u64 moved, now;
-	bool finish;
+	bool finish, more = false;
 
 	atomic_set(&t->want, 0);
 	/* What happens from here on counts. */
@@ -345,15 +345,15 @@ static void tty_work(struct work_struct *work)
 	finish = tty_hear(t);
 	/* Who was short of memory waits for nothing that happens; and the timer may be needed for something else now. */
 	if (t->retry)
-		events = GCS_TTY_ALL;
+		events |= GCS_TTY_KICK;
 	t->retry = false;
 
-	/* A way that nothing has happened to still waits for the same. */
+	/* A way for which nothing has happened waits for the same as before. */
 	moved = t->out.moved;
-	if (events & (t->out.from_event | t->out.to_event) && gcs_tty_move(t, &t->out))
-		more |= t->out.from_event;
-	if (events & (t->in.from_event | t->in.to_event) && gcs_tty_move(t, &t->in))
-		more |= t->in.from_event;
+	if (events & (t->out.want | GCS_TTY_KICK))
+		more |= gcs_tty_move(t, &t->out);
+	if (events & (t->in.want | GCS_TTY_KICK))
+		more |= gcs_tty_move(t, &t->in);
 	want = GCS_TTY_CHANGE;
 	now = get_jiffies_64();
 	reason = tty_advance(t, finish, now, &want);
@@ -377,7 +377,7 @@ static void tty_work(struct work_struct *work)
 		want &= ~GCS_TTY_FILE_READ;
 	gcs_tty_want(t, want);
 	if (more)
-		gcs_tty_kick(t, more);
+		gcs_tty_kick(t, GCS_TTY_KICK);
 out:
 	gcs_tty_put(t);
 	/* The module may be on its way out from here; it waits for the workqueue. */
@@ -407,7 +407,7 @@ static void tty_set_socks(struct gcs_tty *t, u32 flags, struct file *in, struct 
 	    (t->file->f_mode & FMODE_READ ? t->out_sock || t->flags & GCS_TTY_DISCARD : !!t->in_sock))
 		tty_set_state(t, GCS_TTY_STATE_OPEN);
 	/* What the sockets' state was before they could wake us. */
-	gcs_tty_kick(t, GCS_TTY_ALL);
+	gcs_tty_kick(t, GCS_TTY_KICK);
 }
 
 /* The sockets of an open or attach: NULL for -1. */
@@ -549,7 +549,7 @@ int gcs_tty_finish(struct gcs_tty *t, u32 idle_ms, u32 deadline_ms)
 		t->idle = idle_ms ? gcs_jiffies(idle_ms) : 0;
 		t->deadline = deadline_ms ? now + gcs_jiffies(deadline_ms) : 0;
 		t->last = now;
-		gcs_tty_kick(t, GCS_TTY_ALL);
+		gcs_tty_kick(t, GCS_TTY_KICK);
 	}
 	spin_unlock(&t->lock);
 	return err;

@@ -28,7 +28,7 @@
 #define GCS_TTY_OUT_WRITE	BIT(3)	/* the peer has made room on the way out */
 #define GCS_TTY_OUT_READ	BIT(4)	/* the peer has sent or ended something on the way out */
 #define GCS_TTY_CHANGE		BIT(5)	/* a connection has changed its state */
-#define GCS_TTY_ALL		GENMASK(5, 0)
+#define GCS_TTY_KICK		BIT(6)	/* look at both ways, whatever they wait for */
 
 /**
  * struct gcs_tty_end - a wait queue entry on the file or a socket

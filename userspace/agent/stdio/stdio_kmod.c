@@ -260,6 +260,9 @@ static void kmod_finish(struct stdio *s, uint32_t deadline_ms, stdio_done_fn don
 {
 	pthread_mutex_lock(&lock);
 	s->finishing = true;
+	if (s->stderr_socket >= 0)
+		close(s->stderr_socket);
+	s->stderr_socket = -1;
 	finish_streams(s, s->limit_ms ? s->limit_ms : deadline_ms);
 	s->done = done;
 	s->arg = arg;
