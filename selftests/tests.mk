@@ -69,7 +69,7 @@ $(T)/disks/layer.ext4: scripts/disks
 VM_TESTS := $(KMOD_TESTS) $(AGENT_TESTS) $(T)/vm/test_container $(T)/vm/test_disk $(T)/vm/test_tty
 VM_RUN := $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty \
 	GCS_ENGINE=kmod $(notdir $(AGENT_TESTS)) GCS_ENGINE=user $(notdir $(AGENT_TESTS)) \
-	GCS_KO=/lib/modules/$$(cat $(B)/kernel/$(KERNEL)/release)/extra/gcs.ko $(filter module_test,$(notdir $(KMOD_TESTS)))
+	$(filter module_test,$(notdir $(KMOD_TESTS)))
 
 # The kernel of the last initrds: another KERNEL makes others.
 $(T)/.kernel: FORCE

@@ -5,8 +5,7 @@
 
 KMOD_TESTS := $(patsubst selftests/kmod/%.c,$(B)/test/kmod/%,$(filter-out %/fault_test.c,$(wildcard selftests/kmod/*_test.c)))
 # The one that unloads the module comes last.
-KMOD_TEST_ORDER := $(filter-out module_test,$(notdir $(KMOD_TESTS))) \
-	GCS_KO=/lib/modules/$$(cat $(B)/kernel/$(KERNEL)/release)/extra/gcs.ko module_test
+KMOD_TEST_ORDER := $(filter-out module_test,$(notdir $(KMOD_TESTS))) module_test
 
 $(B)/test/kmod/%: selftests/kmod/%.c $(wildcard selftests/kmod/*.h) include/uapi/linux/gcs.h $(B)/.flags | \
 		$(B)/kselftest/kselftest_harness.h

@@ -2,18 +2,23 @@
 /*
  * The module cannot go while it is needed, and goes when it is not
  *
- * Run last and alone: it unloads gcs.ko and loads it again from the path in GCS_KO.
+ * Run last and alone: it unloads gcs.ko and loads it again.
  */
 #include <sys/prctl.h>
+#include <sys/utsname.h>
 
 #include "gcs_tty_test.h"
 
 static int load(void)
 {
-	const char *path = getenv("GCS_KO") ? getenv("GCS_KO") : "/lib/modules/gcs.ko";
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int ret = syscall(SYS_finit_module, fd, "", 0);
+	struct utsname kernel;
+	char path[128];
+	int fd, ret;
 
+	uname(&kernel);
+	snprintf(path, sizeof(path), "/lib/modules/%s/extra/gcs.ko", kernel.release);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ret = syscall(SYS_finit_module, fd, "", 0);
 	close(fd);
 	return ret;
 }
