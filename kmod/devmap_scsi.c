@@ -14,6 +14,7 @@
 struct host {
 	struct list_head node;
 	struct Scsi_Host *shost;
+	char *path;			/* in sysfs */
 	bool on_vmbus;
 	u8 guid[16];
 };
@@ -27,7 +28,7 @@ struct probe {
 	u64 lun;
 };
 
-static LIST_HEAD(hosts);	/* by host number */
+static LIST_HEAD(hosts);	/* by path: in the order of buses and slots, whoever was probed first */
 
 GCS_CLASS_ADD(host_add, dev)
 {
@@ -37,11 +38,16 @@ GCS_CLASS_ADD(host_add, dev)
 	h = kzalloc(sizeof(*h), GFP_KERNEL);
 	if (!h)
 		return -ENOMEM;
+	h->path = kobject_get_path(&shost->shost_gendev.kobj, GFP_KERNEL);
+	if (!h->path) {
+		kfree(h);
+		return -ENOMEM;
+	}
 	h->shost = shost;
 	h->on_vmbus = gcs_vmbus_guid(&shost->shost_gendev, h->guid);
 	mutex_lock(&gcs_devs_lock);
 	list_for_each_entry(at, &hosts, node)
-		if (at->shost->host_no > shost->host_no)
+		if (strcmp(at->path, h->path) > 0)
 			break;
 	list_add_tail(&h->node, &at->node);
 	gcs_devs_generation++;
@@ -58,6 +64,7 @@ GCS_CLASS_REMOVE(host_remove, dev)
 	list_for_each_entry(h, &hosts, node)
 		if (h->shost == shost) {
 			list_del(&h->node);
+			kfree(h->path);
 			kfree(h);
 			gcs_dev_host_gone(shost->host_no);
 			break;

@@ -50,6 +50,33 @@ static const char *error(struct host *h)
 	return text ? text : "";
 }
 
+static int64_t unplug(struct host *h, unsigned int lun)
+{
+	char settings[32];
+
+	snprintf(settings, sizeof(settings), "{\"Lun\":%u}", lun);
+	return host_call(h, MSG_MODIFY_SETTINGS, Z,
+			 ",\"Request\":{\"RequestType\":\"Remove\",\"ResourceType\":\"SCSIDevice\",\"Settings\":%s}", settings);
+}
+
+TEST_F_TIMEOUT(storage, a_disk_is_unplugged_when_it_is_unmounted_and_found_again, 60)
+{
+	struct host *h = &self->h;
+
+	ASSERT_EQ(0, disk(h, "Add", LAYER0)) TH_LOG("%s", error(h));
+	EXPECT_EQ(E_FAIL, unplug(h, 0));
+	EXPECT_NE(NULL, strstr(error(h), "busy")) TH_LOG("%s", error(h));
+	EXPECT_EQ(0, access("/run/mounts/scsi/m0/bin/busybox", X_OK));
+	ASSERT_EQ(0, disk(h, "Remove", LAYER0)) TH_LOG("%s", error(h));
+	ASSERT_EQ(0, unplug(h, 0)) TH_LOG("%s", error(h));
+	/* There is none, which is what was asked for. */
+	EXPECT_EQ(0, unplug(h, 0)) TH_LOG("%s", error(h));
+	/* The host has it still, and says so. */
+	ASSERT_EQ(0, disk(h, "Add", LAYER0)) TH_LOG("%s", error(h));
+	EXPECT_EQ(0, access("/run/mounts/scsi/m0/bin/busybox", X_OK));
+	ASSERT_EQ(0, disk(h, "Remove", LAYER0)) TH_LOG("%s", error(h));
+}
+
 TEST_F_TIMEOUT(storage, a_layer_is_mounted_read_only_and_unmounted, 60)
 {
 	struct host *h = &self->h;

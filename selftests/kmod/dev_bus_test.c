@@ -34,7 +34,7 @@ FIXTURE_TEARDOWN(bus)
 }
 
 /* They cannot be removed: QEMU has no such thing. */
-TEST_F(bus, nvdimms_are_found_when_they_come)
+TEST_F_TIMEOUT(bus, nvdimms_are_found_when_they_come, 100)
 {
 	struct gcs_dev_addr addr = { .bus = GCS_BUS_PMEM };
 	struct gcs_dev_wait out;
@@ -129,7 +129,7 @@ static pid_t other_namespace(void)
 	return pid;
 }
 
-TEST_F(bus, a_nic_is_found_by_its_address_while_it_is_here)
+TEST_F_TIMEOUT(bus, a_nic_is_found_by_its_address_while_it_is_here, 100)
 {
 	struct gcs_dev_wait out;
 	struct dev_info info;
@@ -170,7 +170,7 @@ TEST_F(bus, a_nic_is_found_by_its_address_while_it_is_here)
 	EXPECT_EQ(ETIME, dev_wait(self->dev, nic, 0, &out));
 }
 
-TEST_F(bus, a_pci_function_is_found_with_its_driver_or_without)
+TEST_F_TIMEOUT(bus, a_pci_function_is_found_with_its_driver_or_without, 100)
 {
 	static const char *const drivers[][2] = {
 		{ "virtio-rng-pci", "virtio-pci" },
@@ -207,7 +207,7 @@ TEST_F(bus, a_pci_function_is_found_with_its_driver_or_without)
 	}
 }
 
-TEST_F(bus, a_driver_that_comes_or_goes_is_noted)
+TEST_F_TIMEOUT(bus, a_driver_that_comes_or_goes_is_noted, 100)
 {
 	struct gcs_dev_addr addr = { .bus = GCS_BUS_PCI };
 	struct gcs_dev_wait out;
@@ -242,7 +242,7 @@ static bool has(const struct dev_info *list, int count, enum gcs_bus bus, const 
 	return found == 1;
 }
 
-TEST_F(bus, a_dump_is_what_sysfs_has)
+TEST_F_TIMEOUT(bus, a_dump_is_what_sysfs_has, 100)
 {
 	static struct dev_info list[256];
 	int count = dev_dump(&self->nl, list, 256), known = 0;
@@ -281,7 +281,7 @@ TEST_F(bus, a_dump_is_what_sysfs_has)
 	EXPECT_EQ(known, count);
 }
 
-TEST_F(bus, only_an_administrator_asks_for_devices)
+TEST_F_TIMEOUT(bus, only_an_administrator_asks_for_devices, 100)
 {
 	struct gcs_dev_wait out;
 

@@ -46,7 +46,7 @@ static bool is_disk(const struct gcs_dev_wait *w, unsigned long long bytes)
 	return good;
 }
 
-TEST_F(dev, a_disk_is_found_before_during_and_after_its_arrival)
+TEST_F_TIMEOUT(dev, a_disk_is_found_before_during_and_after_its_arrival, 100)
 {
 	struct gcs_dev_addr addr = scsi_addr(0, 10);
 	struct gcs_dev_wait out;
@@ -104,7 +104,7 @@ static bool write_partitions(const char *name)
 	return good;
 }
 
-TEST_F(dev, partitions_are_there_when_their_disk_is)
+TEST_F_TIMEOUT(dev, partitions_are_there_when_their_disk_is, 100)
 {
 	struct gcs_dev_addr addr = scsi_addr(0, 11);
 	struct gcs_dev_wait out;
@@ -148,7 +148,7 @@ TEST_F(dev, partitions_are_there_when_their_disk_is)
 	EXPECT_STREQ(out.name, info.name);
 }
 
-TEST_F(dev, a_unit_that_nobody_tells_of_is_asked_for)
+TEST_F_TIMEOUT(dev, a_unit_that_nobody_tells_of_is_asked_for, 100)
 {
 	struct gcs_dev_addr first = scsi_addr(1, 0), other = scsi_addr(1, 9), absent = scsi_addr(1, 10);
 	struct gcs_dev_wait out;
@@ -193,7 +193,7 @@ TEST_F(dev, a_unit_that_nobody_tells_of_is_asked_for)
 }
 
 /* Unbinding waits for nothing of ours, and binding only for the release of the disk before. */
-TEST_F(dev, a_disk_whose_driver_goes_and_comes_back)
+TEST_F_TIMEOUT(dev, a_disk_whose_driver_goes_and_comes_back, 100)
 {
 	static const char *const files[] = { "/sys/bus/scsi/drivers/sd/unbind", "/sys/bus/scsi/drivers/sd/bind" };
 	struct gcs_dev_addr addr = scsi_addr(0, 12);
@@ -223,7 +223,7 @@ TEST_F(dev, a_disk_whose_driver_goes_and_comes_back)
 	ASSERT_EQ(0, qmp_remove(self->qmp, "d12"));
 }
 
-TEST_F(dev, a_disk_without_a_medium_is_told_from_none)
+TEST_F_TIMEOUT(dev, a_disk_without_a_medium_is_told_from_none, 100)
 {
 	struct gcs_dev_wait out;
 	struct dev_info info;
@@ -241,7 +241,7 @@ TEST_F(dev, a_disk_without_a_medium_is_told_from_none)
 	EXPECT_EQ(0, qmp(self->qmp, "blockdev-del", "\"node-name\": \"none\""));
 }
 
-TEST_F(dev, each_error_is_its_own)
+TEST_F_TIMEOUT(dev, each_error_is_its_own, 100)
 {
 	struct gcs_dev_addr addr = scsi_addr(0, 13);
 	struct gcs_dev_wait out;
@@ -296,7 +296,7 @@ static void ignore(int sig)
 {
 }
 
-TEST_F(dev, a_signal_ends_a_wait_and_a_killed_waiter_is_no_more)
+TEST_F_TIMEOUT(dev, a_signal_ends_a_wait_and_a_killed_waiter_is_no_more, 100)
 {
 	struct gcs_dev_addr addr = scsi_addr(0, 14);
 	struct sigaction action = { .sa_handler = ignore };
@@ -316,7 +316,7 @@ TEST_F(dev, a_signal_ends_a_wait_and_a_killed_waiter_is_no_more)
 	EXPECT_EQ(0, qmp_remove(self->qmp, "d14"));
 }
 
-TEST_F(dev, what_is_in_use_is_not_ejected_and_what_was_written_is_not_lost)
+TEST_F_TIMEOUT(dev, what_is_in_use_is_not_ejected_and_what_was_written_is_not_lost, 100)
 {
 	struct gcs_dev_addr addr = scsi_addr(0, 15), part = addr;
 	static char buf[64 * 1024];
@@ -369,7 +369,7 @@ static bool make_ext4(const char *name)
 	return reap(pid) == 0;
 }
 
-TEST_F(dev, a_mounted_disk_is_not_ejected_and_may_be_torn_off)
+TEST_F_TIMEOUT(dev, a_mounted_disk_is_not_ejected_and_may_be_torn_off, 100)
 {
 	struct gcs_dev_addr addr = scsi_addr(0, 16);
 	char dir[] = "/tmp/dev.XXXXXX", node[64];
@@ -399,7 +399,7 @@ TEST_F(dev, a_mounted_disk_is_not_ejected_and_may_be_torn_off)
 	rmdir(dir);
 }
 
-TEST_F(dev, one_unit_comes_and_goes_200_times)
+TEST_F_TIMEOUT(dev, one_unit_comes_and_goes_200_times, 250)
 {
 	struct gcs_dev_addr addr = scsi_addr(0, 17);
 	static struct dev_info list[64];
@@ -431,7 +431,7 @@ TEST_F(dev, one_unit_comes_and_goes_200_times)
 
 enum { LUNS = 64 };
 
-TEST_F(dev, a_controller_comes_with_64_disks_and_goes_under_its_waiters)
+TEST_F_TIMEOUT(dev, a_controller_comes_with_64_disks_and_goes_under_its_waiters, 250)
 {
 	static struct dev_info list[2 * LUNS];
 	int count, seen[LUNS] = { 0 }, gone = 0;

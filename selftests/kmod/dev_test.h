@@ -10,7 +10,7 @@
 #include "hotplug.h"
 
 /* A device arrives or leaves within this unless something is broken. */
-#define DEV_MS		30000
+#define DEV_MS		60000
 #define MIB		(1024 * 1024ull)
 
 static inline struct gcs_dev_addr scsi_addr(uint32_t controller, uint64_t lun)

@@ -18,6 +18,7 @@
 #define NEEDED (GCS_FEATURE_STREAM | GCS_FEATURE_TTY)
 
 static int device = -1;
+static uint64_t features;
 static struct nl_sock *events;	/* multicast, used on the event thread only */
 static struct nl_sock *queries; /* dumps, used on the event thread only */
 static int family;
@@ -193,6 +194,7 @@ int module_init(module_finished_fn finished, module_missed_fn missed, struct gcs
 	}
 	if (listen_events(err) < 0)
 		goto fail;
+	features = info.features;
 	return 0;
 fail:
 	nl_socket_free(events);
@@ -200,6 +202,11 @@ fail:
 	close(device);
 	device = -1;
 	return -1;
+}
+
+int module_device(uint64_t feature)
+{
+	return features & feature ? device : -1;
 }
 
 int module_stream_open(uint32_t flags, int socket, uint64_t cookie, int *file, uint64_t *id, struct gcs_error *err)

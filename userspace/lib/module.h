@@ -29,6 +29,9 @@ typedef void (*module_missed_fn)(void);
  */
 int module_init(module_finished_fn finished, module_missed_fn missed, struct gcs_error *err);
 
+/* /dev/gcs, or -1: there is no module, or it does not have @feature (GCS_FEATURE_*). */
+int module_device(uint64_t feature);
+
 /* Make a stream; @flags: GCS_STREAM_*; @socket: -1 or a vsock connection, which stays the caller's. */
 int module_stream_open(uint32_t flags, int socket, uint64_t cookie, int *file, uint64_t *id, struct gcs_error *err);
 int module_stream_attach(uint64_t id, int socket, struct gcs_error *err);
@@ -46,5 +49,11 @@ int module_stream_finish(uint64_t id, uint32_t flags, uint32_t idle_ms, uint32_t
 int module_tty_open(uint32_t flags, int master, uint64_t *id, struct gcs_error *err);
 int module_tty_attach(uint64_t id, uint32_t flags, int in, int out, struct gcs_error *err);
 int module_tty_finish(uint64_t id, uint32_t idle_ms, uint32_t deadline_ms, struct gcs_error *err);
+
+/* --- module_dev.c: the device map. Both return 0 or the errno of <linux/gcs.h>. ------------- */
+
+bool module_has_devices(void);
+int module_dev_wait(const struct gcs_dev_addr *addr, uint32_t timeout_ms, struct gcs_dev_wait *w);
+int module_dev_eject(const struct gcs_dev_addr *addr);
 
 #endif

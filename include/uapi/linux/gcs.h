@@ -287,7 +287,8 @@ enum gcs_bus {
  * @flags: GCS_ADDR_*
  * @guid: the VMBus instance of the SCSI controller, the NIC or the PCI device; 16 bytes in the order of the GUID's text
  * @controller: without @guid: the n-th SCSI host adapter that is not on VMBus and whose targets can have more than
- *              one unit (virtio-scsi, but no ATA port), in the order of their host numbers, counted from 0
+ *              one unit (virtio-scsi, but no ATA port), counted from 0 in the order of their paths in sysfs, which is
+ *              that of buses and slots
  * @target: SCSI target
  * @lun: SCSI logical unit
  * @partition: 0: the whole disk; else the partition's number

@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "fs.h"
+#include "module.h"
 #include "storage/internal.h"
 
 #define CONTROLLERS 4
@@ -175,6 +176,81 @@ static void probe(unsigned int host, uint8_t lun)
 	fs_poke(path, address, NULL);
 }
 
+/* --- with gcs.ko, which knows when a disk can be used ------------------------------------------ */
+
+static struct gcs_dev_addr module_address(uint8_t controller, uint8_t lun, uint64_t partition)
+{
+	struct gcs_dev_addr a = { .bus = GCS_BUS_SCSI, .lun = lun, .partition = partition };
+	const char *text = vmbus_guids[controller];
+
+	if (!have_vmbus()) {
+		a.controller = controller;
+		return a;
+	}
+	a.flags = GCS_ADDR_GUID;
+	for (size_t i = 0; i < sizeof(a.guid); i++, text += 2) {
+		text += *text == '-';
+		sscanf(text, "%2hhx", &a.guid[i]);
+	}
+	return a;
+}
+
+static uint32_t ms_left(const struct timespec *deadline)
+{
+	struct timespec now;
+	int64_t ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (deadline->tv_sec - now.tv_sec) * 1000 + (deadline->tv_nsec - now.tv_nsec) / 1000000;
+	return ms > 0 ? ms : 0;
+}
+
+/* Returns 0 with @node, or an errno. */
+static int module_wait(uint8_t controller, uint8_t lun, uint64_t partition, const struct timespec *deadline,
+		       char node[PATH_MAX])
+{
+	struct gcs_dev_wait w;
+	uint64_t seen;
+	int ret;
+
+	if (partition > UINT32_MAX)
+		return ENOENT;
+	do {
+		struct gcs_dev_addr a = module_address(controller, lun, partition);
+
+		seen = uevent_count();
+		ret = module_dev_wait(&a, ms_left(deadline), &w);
+		/* As below, the controller may yet come. */
+	} while (ret == EINTR || (ret == ENXIO && !uevent_wait(seen, deadline)));
+	snprintf(node, PATH_MAX, "%s/%s", storage_dev, w.name);
+	return ret;
+}
+
+static int wait_failed(int errnum, uint8_t controller, uint8_t lun, uint64_t partition, struct gcs_error *err)
+{
+	if (errnum == ENXIO)
+		return gcs_fail(err, ENXIO, HR_FAIL, "SCSI controller %u: the VM has none", controller);
+	if (errnum == ETIME)
+		errnum = ETIMEDOUT;
+	if (partition)
+		return gcs_fail(err, errnum, HR_FAIL, "SCSI controller %u LUN %u partition %llu: wait for the disk",
+				controller, lun, (unsigned long long)partition);
+	return gcs_fail(err, errnum, HR_FAIL, "SCSI controller %u LUN %u: wait for the disk", controller, lun);
+}
+
+/* --- both ----------------------------------------------------------------------------------- */
+
+static int check_address(uint8_t controller, uint8_t lun, struct gcs_error *err)
+{
+	if (controller >= CONTROLLERS)
+		return gcs_fail(err, 0, HR_INVALID_ARG, "SCSI controller %u: allowed are 0 to %u", controller,
+				CONTROLLERS - 1);
+	if (lun >= LUNS)
+		return gcs_fail(err, 0, HR_INVALID_ARG, "SCSI controller %u LUN %u: allowed are 0 to %u", controller, lun,
+				LUNS - 1);
+	return 0;
+}
+
 int scsi_wait_node(uint8_t controller, uint8_t lun, uint64_t partition, char node[PATH_MAX], struct gcs_error *err)
 {
 	unsigned int host = 0;
@@ -184,16 +260,19 @@ int scsi_wait_node(uint8_t controller, uint8_t lun, uint64_t partition, char nod
 	uint64_t seen;
 	int ret;
 
-	if (lun >= LUNS)
-		return gcs_fail(err, 0, HR_INVALID_ARG, "SCSI controller %u LUN %u: allowed are 0 to %u", controller, lun,
-				LUNS - 1);
+	if (check_address(controller, lun, err) < 0)
+		return -1;
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec += DISK_DEADLINE_MS / 1000;
+	if (module_has_devices()) {
+		ret = module_wait(controller, lun, partition, &deadline, node);
+		return ret ? wait_failed(ret, controller, lun, partition, err) : 0;
+	}
 	for (;;) {
 		seen = uevent_count();
 		/* init loads the controllers' driver beside the start of the agent: the host may be faster. */
 		if (scsi_host_number(controller, &host, err) < 0) {
-			if (controller < CONTROLLERS && !uevent_wait(seen, &deadline))
+			if (!uevent_wait(seen, &deadline))
 				continue;
 			return -1;
 		}
@@ -211,10 +290,23 @@ int scsi_wait_node(uint8_t controller, uint8_t lun, uint64_t partition, char nod
 		if (uevent_wait(seen, &deadline))
 			break;
 	}
-	if (partition)
-		return gcs_fail(err, ETIMEDOUT, HR_FAIL, "SCSI controller %u LUN %u partition %llu: wait for the disk",
-				controller, lun, (unsigned long long)partition);
-	return gcs_fail(err, ETIMEDOUT, HR_FAIL, "SCSI controller %u LUN %u: wait for the disk", controller, lun);
+	return wait_failed(ETIMEDOUT, controller, lun, partition, err);
+}
+
+/* As gcs.ko does before it ejects: nobody may use the disk, and what is cached is written. */
+static int flush(unsigned int host, uint8_t lun, struct gcs_error *err)
+{
+	char name[NAME_MAX + 1], node[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	int ret = disk_name(host, lun, name, err);
+
+	if (ret <= 0)
+		return ret;
+	snprintf(node, sizeof(node), "%s/%s", storage_dev, name);
+	fd = open(node, O_RDONLY | O_EXCL | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENXIO ? 0 : gcs_fail(err, errno, HR_FAIL, "%s: open", node);
+	return fsync(fd) < 0 ? gcs_fail(err, errno, HR_FAIL, "%s: flush", node) : 0;
 }
 
 int disk_eject(uint8_t controller, uint8_t lun, struct gcs_error *err)
@@ -225,15 +317,24 @@ int disk_eject(uint8_t controller, uint8_t lun, struct gcs_error *err)
 	unsigned int host = 0;
 	uint64_t seen;
 
-	if (lun >= LUNS)
-		return gcs_fail(err, 0, HR_INVALID_ARG, "SCSI controller %u LUN %u: allowed are 0 to %u", controller, lun,
-				LUNS - 1);
+	if (check_address(controller, lun, err) < 0)
+		return -1;
+	if (module_has_devices()) {
+		struct gcs_dev_addr a = module_address(controller, lun, 0);
+		int ret = module_dev_eject(&a);
+
+		if (ret && ret != ENODEV)
+			return gcs_fail(err, ret, HR_FAIL, "SCSI controller %u LUN %u: unplug", controller, lun);
+		return 0;
+	}
 	if (scsi_host_number(controller, &host, err) < 0)
 		return -1;
 	device_dir(path, host, lun, "/delete");
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : gcs_fail(err, errno, HR_FAIL, "%s: open", path);
+	if (flush(host, lun, err) < 0)
+		return gcs_fail_prefix(err, "SCSI controller %u LUN %u: unplug", controller, lun);
 	if (write(fd, "1\n", 2) < 0 && errno != ENODEV)
 		return gcs_fail(err, errno, HR_FAIL, "SCSI controller %u LUN %u: unplug", controller, lun);
 	/* The slot may be given to another disk at once: the old one must not be found there. */
