@@ -98,6 +98,9 @@ BENCH_PROGRAMS := $(patsubst selftests/bench/%.c,$(T)/%,$(wildcard selftests/ben
 BENCH_OBJ := $(call obj,selftests/bench/bench.c selftests/bench/bench_math.c)
 $(call obj,$(wildcard selftests/bench/*.c)): INCLUDES = -Iuserspace/agent
 
+# dev_bench adds disks as the tests of gcs.ko do.
+$(B)/obj/selftests/bench/dev_bench.o: INCLUDES = -Iuserspace/agent -Iselftests/kmod $(HARNESS_FLAGS)
+$(B)/obj/selftests/bench/dev_bench.o: | $(HARNESS)
 # stream_bench has the agent's user-space engine in it.
 $(BENCH_PROGRAMS): $(T)/%: $(B)/obj/selftests/bench/%.o $(BENCH_OBJ) $(T)/libagent.a $(B)/lib/libgcs.a
 	$(call link,$(PKG_LIBS))
