@@ -220,15 +220,15 @@ int gcs_scsi_eject(const struct gcs_dev_addr *addr)
 		}
 	mutex_unlock(&gcs_devs_lock);
 
-	if (disk) {
-		err = gcs_block_take(disk, sdev);
-		if (err)
-			goto out_disk;
-	}
-	scsi_remove_device(sdev);
-	if (disk)
+	/* Without one, nobody can say whether it is in use; it may be about to be probed. */
+	err = -ENODEV;
+	if (!disk)
+		goto out;
+	err = gcs_block_take(disk, sdev);
+	if (!err) {
+		scsi_remove_device(sdev);
 		gcs_block_release(disk, sdev);
-out_disk:
+	}
 	put_device(disk);
 out:
 	scsi_device_put(sdev);
