@@ -135,13 +135,18 @@ int module_list(uint64_t **ids, size_t *count, struct gcs_error *err)
 
 static void on_readable(struct event *ev, uint32_t mask, void *arg)
 {
+	bool missed = false;
 	int ret;
 
-	do
+	/*
+	 * Once there was no room the kernel drops what comes, and says so no more, until the socket is empty: whoever asked
+	 * for the list before could miss what ended in between. libnl's name for ENOBUFS is NLE_NOMEM.
+	 */
+	do {
 		ret = nl_recvmsgs_default(events);
-	while (ret >= 0);
-	/* libnl's name for ENOBUFS is NLE_NOMEM. */
-	if (ret == -NLE_NOMEM)
+		missed |= ret == -NLE_NOMEM;
+	} while (ret >= 0 || ret == -NLE_NOMEM);
+	if (missed)
 		on_missed();
 }
 
