@@ -113,6 +113,11 @@ static const struct file_operations gcs_file_fops = {
 	.show_fdinfo = gcs_file_show_fdinfo,
 };
 
+bool gcs_fs_owns(const struct file *file)
+{
+	return file->f_op == &gcs_file_fops;
+}
+
 static void gcs_evict_inode(struct inode *inode)
 {
 	clear_inode(inode);

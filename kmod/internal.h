@@ -185,6 +185,7 @@ static inline u64 gcs_jiffies(u32 ms)
 
 /* fs.c */
 int gcs_fs_pin(void);
+bool gcs_fs_owns(const struct file *file);
 void gcs_fs_unpin(void);
 struct file *gcs_fs_new_file(struct gcs_stream *s, int flags);
 

@@ -176,7 +176,8 @@ struct file *gcs_tty_get_file(int fd, bool *pty)
 			err = -EINVAL;
 		else if (sock->state != SS_CONNECTED && sock->state != SS_DISCONNECTING)
 			err = -ENOTCONN;
-	} else if (!*pty && !S_ISFIFO(mode)) {
+	} else if (!*pty && (!S_ISFIFO(mode) || gcs_fs_owns(file))) {
+		/* A stream looks like a pipe, and its description's flags are the container's. */
 		err = -EINVAL;
 	}
 	if (!err)

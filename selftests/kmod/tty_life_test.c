@@ -549,7 +549,7 @@ static int count_fds(void)
 TEST_F(tty_life, bad_input_is_refused_and_leaves_nothing)
 {
 	static uint64_t ids[8192];
-	int slave, master, sock, host, file, dir, unconnected, dgram[2], listener, p[2], pair[2];
+	int slave, master, sock, host, file, dir, stream, unconnected, dgram[2], listener, p[2], pair[2];
 	bool interrupted;
 	unsigned int port;
 	uint64_t id;
@@ -559,6 +559,8 @@ TEST_F(tty_life, bad_input_is_refused_and_leaves_nothing)
 	sock = vsock_pair(&host);
 	file = open("/dev/shm/file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	stream = stream_open(self->dev, GCS_STREAM_READ, -1, 0, &id);
+	ASSERT_LE(0, stream);
 	unconnected = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	listener = vsock_listen(&port);
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, dgram));
@@ -572,6 +574,7 @@ TEST_F(tty_life, bad_input_is_refused_and_leaves_nothing)
 	REFUSED(EINVAL, tty_open(self->dev, file, sock, sock, 0, &id));
 	REFUSED(EINVAL, tty_open(self->dev, dir, -1, sock, 0, &id));
 	REFUSED(EINVAL, tty_open(self->dev, self->dev, -1, sock, 0, &id));
+	REFUSED(EINVAL, tty_open(self->dev, stream, -1, sock, 0, &id));
 	REFUSED(EINVAL, tty_open(self->dev, dgram[0], sock, sock, 0, &id));
 	REFUSED(ENOTCONN, tty_open(self->dev, unconnected, sock, sock, 0, &id));
 	REFUSED(ENOTCONN, tty_open(self->dev, listener, sock, sock, 0, &id));
