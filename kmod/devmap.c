@@ -113,7 +113,7 @@ static void gcs_dev_free(struct kref *ref)
 }
 
 /* Called with the lock: so that events have the order of what they tell. */
-static void tell(const struct gcs_dev *d, enum gcs_cmd cmd)
+static void tell(struct gcs_dev *d, enum gcs_cmd cmd)
 {
 	/* Who removes a device may wait for the lock, and the I/O of reclaim for that removal. */
 	unsigned int noio = memalloc_noio_save();

@@ -241,9 +241,17 @@ int gcs_netlink_init(void);
 void gcs_netlink_exit(void);
 void gcs_netlink_send_event(struct sk_buff *event);
 
-/* netlink_stream.c */
+/* Puts an object's attributes. @reason: of its end, or -1. Returns 0, -EMSGSIZE, or -ENOENT: it is gone. */
+typedef int (*gcs_netlink_put)(struct sk_buff *skb, void *object, int reason);
 struct genl_info;
 struct netlink_callback;
+int gcs_netlink_answer(struct genl_info *info, u8 cmd, size_t size, gcs_netlink_put put, void *object);
+int gcs_netlink_dump_one(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
+			 gcs_netlink_put put, void *object);
+struct sk_buff *gcs_netlink_event(u8 cmd, size_t size, gfp_t gfp, gcs_netlink_put put, void *object,
+				  int reason);
+
+/* netlink_stream.c */
 int gcs_netlink_stream_get(struct sk_buff *skb, struct genl_info *info);
 int gcs_netlink_stream_dump(struct sk_buff *skb, struct netlink_callback *cb);
 struct sk_buff *gcs_netlink_stream_event(struct gcs_stream *s, u8 cmd, int reason);
@@ -261,7 +269,7 @@ long gcs_ioctl_dev_eject(const struct gcs_dev_eject __user *uarg);
 /* netlink_dev.c */
 struct gcs_dev;
 int gcs_netlink_dev_dump(struct sk_buff *skb, struct netlink_callback *cb);
-struct sk_buff *gcs_netlink_dev_event(const struct gcs_dev *d, enum gcs_cmd cmd);
+struct sk_buff *gcs_netlink_dev_event(struct gcs_dev *d, enum gcs_cmd cmd);
 
 /* selftest/selftest.c */
 #ifdef GCS_SELFTEST

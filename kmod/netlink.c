@@ -73,6 +73,64 @@ struct genl_family gcs_family __ro_after_init = {
 	.parallel_ops = true,
 };
 
+/* Answers a request for one object: a message of at most @size bytes. */
+int gcs_netlink_answer(struct genl_info *info, u8 cmd, size_t size, gcs_netlink_put put, void *object)
+{
+	struct sk_buff *msg = genlmsg_new(size, GFP_KERNEL);
+	int err = -EMSGSIZE;
+	void *hdr;
+
+	if (!msg)
+		return -ENOMEM;
+	hdr = genlmsg_put_reply(msg, info, &gcs_family, 0, cmd);
+	if (hdr)
+		err = put(msg, object, -1);
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	genlmsg_end(msg, hdr);
+	return genlmsg_reply(msg, info);
+}
+
+/* One object of a dump, after cb->seq was set. Returns what @put says; -EMSGSIZE: the next message has room. */
+int gcs_netlink_dump_one(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
+			 gcs_netlink_put put, void *object)
+{
+	void *hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &gcs_family,
+				NLM_F_MULTI, cmd);
+	int err;
+
+	if (!hdr)
+		return -EMSGSIZE;
+	err = put(skb, object, -1);
+	if (err) {
+		genlmsg_cancel(skb, hdr);
+		return err;
+	}
+	genl_dump_check_consistent(cb, hdr);
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+/* The event @cmd of an object, to be sent; or NULL without memory. */
+struct sk_buff *gcs_netlink_event(u8 cmd, size_t size, gfp_t gfp, gcs_netlink_put put, void *object,
+				  int reason)
+{
+	struct sk_buff *msg = genlmsg_new(size, gfp);
+	void *hdr;
+
+	if (!msg)
+		return NULL;
+	hdr = genlmsg_put(msg, 0, 0, &gcs_family, 0, cmd);
+	if (!hdr || put(msg, object, reason)) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	genlmsg_end(msg, hdr);
+	return msg;
+}
+
 /* Without an event, for want of memory, listeners get ENOBUFS, and dump. */
 void gcs_netlink_send_event(struct sk_buff *event)
 {

@@ -37,8 +37,9 @@ static bool put_address(struct sk_buff *skb, const struct gcs_dev *d)
 }
 
 /* Called with the map's lock. */
-static int put_dev(struct sk_buff *skb, const struct gcs_dev *d)
+static int put_dev(struct sk_buff *skb, void *object, int reason)
 {
+	const struct gcs_dev *d = object;
 	bool is_block = d->addr.bus == GCS_BUS_SCSI || d->addr.bus == GCS_BUS_PMEM;
 	struct gcs_dev_wait info = { };
 
@@ -70,7 +71,6 @@ static size_t dev_size(void)
 int gcs_netlink_dev_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct gcs_dev *d;
-	void *hdr;
 
 	mutex_lock(&gcs_devs_lock);
 	/* Never 0, which means that nobody counts. */
@@ -78,18 +78,9 @@ int gcs_netlink_dev_dump(struct sk_buff *skb, struct netlink_callback *cb)
 	list_for_each_entry(d, &gcs_devs, node) {
 		if (d->seq <= cb->args[0])
 			continue;
-		if (d->state == GCS_DEV_USABLE) {
-			hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq,
-					  &gcs_family, NLM_F_MULTI, GCS_CMD_DEV_GET);
-			if (!hdr)
-				break;
-			if (put_dev(skb, d)) {
-				genlmsg_cancel(skb, hdr);
-				break;
-			}
-			genl_dump_check_consistent(cb, hdr);
-			genlmsg_end(skb, hdr);
-		}
+		if (d->state == GCS_DEV_USABLE &&
+		    gcs_netlink_dump_one(skb, cb, GCS_CMD_DEV_GET, put_dev, d))
+			break;
 		cb->args[0] = d->seq;
 	}
 	mutex_unlock(&gcs_devs_lock);
@@ -97,19 +88,7 @@ int gcs_netlink_dev_dump(struct sk_buff *skb, struct netlink_callback *cb)
 }
 
 /* Called with the map's lock. */
-struct sk_buff *gcs_netlink_dev_event(const struct gcs_dev *d, enum gcs_cmd cmd)
+struct sk_buff *gcs_netlink_dev_event(struct gcs_dev *d, enum gcs_cmd cmd)
 {
-	struct sk_buff *msg;
-	void *hdr;
-
-	msg = genlmsg_new(dev_size(), GFP_KERNEL);
-	if (!msg)
-		return NULL;
-	hdr = genlmsg_put(msg, 0, 0, &gcs_family, 0, cmd);
-	if (!hdr || put_dev(msg, d)) {
-		nlmsg_free(msg);
-		return NULL;
-	}
-	genlmsg_end(msg, hdr);
-	return msg;
+	return gcs_netlink_event(cmd, dev_size(), GFP_KERNEL, put_dev, d, -1);
 }

@@ -7,8 +7,9 @@
 #include "internal.h"
 
 /* The counters belong together: one lock, one message. @reason: -1 before the end. */
-static int put_stream(struct sk_buff *skb, struct gcs_stream *s, int reason)
+static int put_stream(struct sk_buff *skb, void *object, int reason)
 {
+	struct gcs_stream *s = object;
 	int err = 0;
 
 	spin_lock(&s->lock);
@@ -42,8 +43,6 @@ static size_t stream_size(void)
 int gcs_netlink_stream_get(struct sk_buff *skb, struct genl_info *info)
 {
 	struct gcs_stream *s;
-	struct sk_buff *msg;
-	void *hdr;
 	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, GCS_A_STREAM_ID))
@@ -51,25 +50,7 @@ int gcs_netlink_stream_get(struct sk_buff *skb, struct genl_info *info)
 	s = gcs_stream_find(nla_get_u64(info->attrs[GCS_A_STREAM_ID]));
 	if (!s)
 		return -ENOENT;
-
-	err = -ENOMEM;
-	msg = genlmsg_new(stream_size(), GFP_KERNEL);
-	if (!msg)
-		goto err_msg;
-	err = -EMSGSIZE;
-	hdr = genlmsg_put_reply(msg, info, &gcs_family, 0, GCS_CMD_STREAM_GET);
-	if (!hdr)
-		goto err_put;
-	err = put_stream(msg, s, -1);
-	if (err)
-		goto err_put;
-	genlmsg_end(msg, hdr);
-	gcs_stream_put(s);
-	return genlmsg_reply(msg, info);
-
-err_put:
-	nlmsg_free(msg);
-err_msg:
+	err = gcs_netlink_answer(info, GCS_CMD_STREAM_GET, stream_size(), put_stream, s);
 	gcs_stream_put(s);
 	return err;
 }
@@ -78,25 +59,16 @@ int gcs_netlink_stream_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	u64 id = cb->args[0];
 	struct gcs_stream *s;
-	void *hdr;
 	int err;
 
 	/* Never 0, which means that nobody counts. */
 	cb->seq = (u32)atomic_read(&gcs_streams_generation) * 2 + 1;
 	while ((s = gcs_stream_next(&id))) {
-		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &gcs_family,
-				  NLM_F_MULTI, GCS_CMD_STREAM_GET);
-		err = hdr ? put_stream(skb, s, -1) : -EMSGSIZE;
+		err = gcs_netlink_dump_one(skb, cb, GCS_CMD_STREAM_GET, put_stream, s);
 		gcs_stream_put(s);
-		if (err && hdr)
-			genlmsg_cancel(skb, hdr);
 		if (err == -EMSGSIZE)
 			break;
 		id++;
-		if (err)
-			continue;
-		genl_dump_check_consistent(cb, hdr);
-		genlmsg_end(skb, hdr);
 	}
 	cb->args[0] = id;
 	return skb->len;
@@ -108,17 +80,5 @@ int gcs_netlink_stream_dump(struct sk_buff *skb, struct netlink_callback *cb)
  */
 struct sk_buff *gcs_netlink_stream_event(struct gcs_stream *s, u8 cmd, int reason)
 {
-	struct sk_buff *msg;
-	void *hdr;
-
-	msg = genlmsg_new(stream_size(), GFP_KERNEL_ACCOUNT);
-	if (!msg)
-		return NULL;
-	hdr = genlmsg_put(msg, 0, 0, &gcs_family, 0, cmd);
-	if (!hdr || put_stream(msg, s, reason)) {
-		nlmsg_free(msg);
-		return NULL;
-	}
-	genlmsg_end(msg, hdr);
-	return msg;
+	return gcs_netlink_event(cmd, stream_size(), GFP_KERNEL_ACCOUNT, put_stream, s, reason);
 }

@@ -8,8 +8,9 @@
 #include "tty.h"
 
 /* The counters belong together: they are read under one lock, in one message. @reason: -1 before the end. */
-static int put_tty(struct sk_buff *skb, struct gcs_tty *t, int reason)
+static int put_tty(struct sk_buff *skb, void *object, int reason)
 {
+	struct gcs_tty *t = object;
 	u32 queued;
 	int err = 0;
 
@@ -39,9 +40,7 @@ static size_t tty_size(void)
 
 int gcs_netlink_tty_get(struct sk_buff *skb, struct genl_info *info)
 {
-	struct sk_buff *msg;
 	struct gcs_tty *t;
-	void *hdr;
 	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, GCS_A_TTY_ID))
@@ -49,25 +48,7 @@ int gcs_netlink_tty_get(struct sk_buff *skb, struct genl_info *info)
 	t = gcs_tty_find(nla_get_u64(info->attrs[GCS_A_TTY_ID]));
 	if (!t)
 		return -ENOENT;
-
-	err = -ENOMEM;
-	msg = genlmsg_new(tty_size(), GFP_KERNEL);
-	if (!msg)
-		goto err_msg;
-	err = -EMSGSIZE;
-	hdr = genlmsg_put_reply(msg, info, &gcs_family, 0, GCS_CMD_TTY_GET);
-	if (!hdr)
-		goto err_put;
-	err = put_tty(msg, t, -1);
-	if (err)
-		goto err_put;
-	genlmsg_end(msg, hdr);
-	gcs_tty_put(t);
-	return genlmsg_reply(msg, info);
-
-err_put:
-	nlmsg_free(msg);
-err_msg:
+	err = gcs_netlink_answer(info, GCS_CMD_TTY_GET, tty_size(), put_tty, t);
 	gcs_tty_put(t);
 	return err;
 }
@@ -76,25 +57,16 @@ int gcs_netlink_tty_dump(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	u64 id = cb->args[0];
 	struct gcs_tty *t;
-	void *hdr;
 	int err;
 
 	/* Never 0, which means that nobody counts. */
 	cb->seq = (u32)atomic_read(&gcs_ttys_generation) * 2 + 1;
 	while ((t = gcs_tty_next(&id))) {
-		hdr = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &gcs_family,
-				  NLM_F_MULTI, GCS_CMD_TTY_GET);
-		err = hdr ? put_tty(skb, t, -1) : -EMSGSIZE;
+		err = gcs_netlink_dump_one(skb, cb, GCS_CMD_TTY_GET, put_tty, t);
 		gcs_tty_put(t);
-		if (err && hdr)
-			genlmsg_cancel(skb, hdr);
 		if (err == -EMSGSIZE)
 			break;
 		id++;
-		if (err)
-			continue;
-		genl_dump_check_consistent(cb, hdr);
-		genlmsg_end(skb, hdr);
 	}
 	cb->args[0] = id;
 	return skb->len;
@@ -103,17 +75,6 @@ int gcs_netlink_tty_dump(struct sk_buff *skb, struct netlink_callback *cb)
 /* Made after the tty has left the array: whoever dumps after the event does not see it. */
 struct sk_buff *gcs_netlink_tty_event(struct gcs_tty *t, enum gcs_stream_reason reason)
 {
-	struct sk_buff *msg;
-	void *hdr;
-
-	msg = genlmsg_new(tty_size(), GFP_KERNEL_ACCOUNT);
-	if (!msg)
-		return NULL;
-	hdr = genlmsg_put(msg, 0, 0, &gcs_family, 0, GCS_CMD_TTY_FINISHED);
-	if (!hdr || put_tty(msg, t, reason)) {
-		nlmsg_free(msg);
-		return NULL;
-	}
-	genlmsg_end(msg, hdr);
-	return msg;
+	return gcs_netlink_event(GCS_CMD_TTY_FINISHED, tty_size(), GFP_KERNEL_ACCOUNT, put_tty, t,
+				 reason);
 }
