@@ -4,8 +4,8 @@
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 uvmctl=${UVMCTL:-$top/build/bin/uvmctl}
-limit=${E2E_TIMEOUT:-120} # seconds for one uvmctl
-count=0 failed=0
+limit=${E2E_TIMEOUT:-180} # seconds for one uvmctl, more than it gives the guest to come up
+count=0 failed=0 began=$SECONDS
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/e2e.XXXXXX")
 trap 'exec 9>&-; rm -rf "$work"' EXIT
@@ -26,7 +26,10 @@ result() {
 	else
 		echo "not ok $count $2"
 		failed=$((failed + 1))
-		sed 's/^/# /' "$work/err" | tail -n 30
+		# What uvmctl has said, and where the guest was.
+		echo "# exit code ${code:-none}, after $((SECONDS - began)) s"
+		sed 's/^/# /' "$work/err" | tail -n 15
+		tail -n 15 "$work/log" 2> /dev/null | cut -c 1-300 | sed 's/^/# guest: /'
 	fi
 }
 
@@ -50,7 +53,9 @@ make_image() {
 
 # uvm ARG...: run, with stdout and stderr kept, the exit code in $code
 uvm() {
-	timeout -k 5 "$limit" "$uvmctl" run "$@" > "$work/out" 2> "$work/err" < "${stdin:-/dev/null}"
+	rm -f "$work/log"
+	began=$SECONDS
+	timeout -k 5 "$limit" "$uvmctl" run --log "$work/log" --debug "$@" > "$work/out" 2> "$work/err" < "${stdin:-/dev/null}"
 	code=$?
 }
 
@@ -68,8 +73,10 @@ said() {
 background() {
 	rm -f "$work/in" "$work/pipe" "$work/alive"
 	mkfifo "$work/in" "$work/pipe" "$work/alive"
+	rm -f "$work/log"
+	began=$SECONDS
 	exec 7<> "$work/alive"
-	timeout -k 5 "$limit" "$uvmctl" run "$@" 9> "$work/alive" 7<&- < "$work/in" > "$work/pipe" 2> "$work/err" &
+	timeout -k 5 "$limit" "$uvmctl" run --log "$work/log" --debug "$@" 9> "$work/alive" 7<&- < "$work/in" > "$work/pipe" 2> "$work/err" &
 	runner=$!
 	exec 8> "$work/in" 6< "$work/pipe"
 	line=

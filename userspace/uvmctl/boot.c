@@ -52,7 +52,7 @@ static int come_up(struct uvm *u, const struct run_options *o, const int listene
 	timing_since(figures, "qemu_to_log_ms", start);
 	if (fd < 0)
 		return -1;
-	u->log = tail_start(steal_fd(&fd), o->debug, err);
+	u->log = tail_start(steal_fd(&fd), o->log_fd, err);
 	if (!u->log)
 		return -1;
 	fd = accept_guest(u, listeners[2], deadline, "the guest to come up (bridge connection)", err);
@@ -73,7 +73,7 @@ static int try_boot(struct uvm *u, const struct run_options *o, enum accel accel
 	static const uint32_t ports[3] = { PORT_ENTROPY, PORT_LOG, PORT_BRIDGE };
 	_cleanup_free_ char *append = NULL;
 	struct vm_options vm = { .uvm_dir = o->uvm_dir, .cpus = o->cpus, .memory_mib = o->memory_mib, .accel = accel,
-				 .debug = o->debug };
+				 .log_fd = o->log_fd };
 	int listeners[3] = { -1, -1, -1 };
 	double start;
 

@@ -17,7 +17,7 @@ struct vm_options {
 	unsigned int memory_mib;
 	enum accel accel;    /* not ACCEL_AUTO */
 	const char *append;  /* the kernel's command line */
-	bool debug;	     /* show the console */
+	int log_fd;	     /* the console goes there as well; -1: nowhere */
 };
 
 struct vm;

@@ -22,6 +22,7 @@ struct run_options {
 	unsigned int env_count;
 	const char *cwd;
 	bool interactive, json, debug, no_kmod;
+	int log_fd;	    /* the console and the guest's log go there; -1: nowhere */
 	const char *timing; /* file; NULL: none */
 	char *uvm_dir;
 	enum accel accel;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The command line of `uvmctl run`. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -31,10 +32,11 @@ const char run_usage[] =
 	"      --vsock V         vhost (the kernel's), user (the own backend) or auto\n"
 	"      --kernel-args S   more arguments for the kernel\n"
 	"      --boot-timeout S  seconds for the guest to come up (120)\n"
-	"      --debug           show the console and the guest's log\n";
+	"      --log FILE        append the console and the guest's log to FILE\n"
+	"      --debug           more in the guest's log; without --log it and the console are shown\n";
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATCH, OPT_UVM, OPT_ACCEL, OPT_VSOCK, OPT_KERNEL_ARGS,
-       OPT_BOOT_TIMEOUT, OPT_DEBUG, OPT_HELP };
+       OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_HELP };
 
 static int wrong(const char *option, const char *value, const char *why)
 {
@@ -202,6 +204,11 @@ static int parse_one(int opt, struct run_options *o)
 			return -1;
 		o->boot_timeout_s = n;
 		return 0;
+	case OPT_LOG:
+		if (o->log_fd >= 0)
+			close(o->log_fd);
+		o->log_fd = open(optarg, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+		return o->log_fd < 0 ? wrong("--log", optarg, strerror(errno)) : 0;
 	case OPT_DEBUG:
 		o->debug = true;
 		return 0;
@@ -230,6 +237,7 @@ int run_options_parse(int argc, char **argv, struct run_options *o)
 		{ "vsock", required_argument, NULL, OPT_VSOCK },
 		{ "kernel-args", required_argument, NULL, OPT_KERNEL_ARGS },
 		{ "boot-timeout", required_argument, NULL, OPT_BOOT_TIMEOUT },
+		{ "log", required_argument, NULL, OPT_LOG },
 		{ "debug", no_argument, NULL, OPT_DEBUG },
 		{ "help", no_argument, NULL, OPT_HELP },
 		{ 0 }
@@ -238,7 +246,8 @@ int run_options_parse(int argc, char **argv, struct run_options *o)
 	const char *accel = getenv("UVMCTL_ACCEL");
 	int opt, ret;
 
-	*o = (struct run_options){ .cpus = 2, .memory_mib = 1024, .cwd = "/", .boot_timeout_s = 120, .scratch_size = 1ull << 30 };
+	*o = (struct run_options){ .cpus = 2, .memory_mib = 1024, .cwd = "/", .log_fd = -1, .boot_timeout_s = 120,
+				   .scratch_size = 1ull << 30 };
 	if (accel && *accel && parse_accel("UVMCTL_ACCEL", accel, &o->accel) < 0)
 		return -1;
 	/* '+': what follows IMAGE is the container's. */
@@ -251,6 +260,11 @@ int run_options_parse(int argc, char **argv, struct run_options *o)
 		fprintf(stderr, "uvmctl: run: no IMAGE given\nusage: uvmctl run %s", run_usage);
 		return -1;
 	}
+	if (o->debug && o->log_fd < 0) {
+		o->log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+		if (o->log_fd < 0)
+			return wrong("--debug", "", strerror(errno));
+	}
 	o->image = argv[optind++];
 	o->command = optind < argc ? argv + optind : default_command;
 	if (!o->uvm_dir)
@@ -262,5 +276,7 @@ void run_options_free(struct run_options *o)
 {
 	for (unsigned int i = 0; i < o->env_count; i++)
 		free(o->env[i]);
+	if (o->log_fd >= 0)
+		close(o->log_fd);
 	free(o->uvm_dir);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,7 +17,7 @@
 
 struct tail {
 	int fd, stop_fd;
-	bool echo;
+	int echo; /* -1: none */
 	pthread_t thread;
 	bool joined;
 	pthread_mutex_t lock; /* protects the two below; nothing is taken inside */
@@ -58,12 +59,12 @@ static void *run(void *arg)
 		if (n <= 0)
 			return NULL;
 		keep(t, buf, (size_t)n);
-		if (t->echo && write(STDERR_FILENO, buf, (size_t)n) < 0)
-			t->echo = false;
+		if (t->echo >= 0 && write(t->echo, buf, (size_t)n) < 0)
+			t->echo = -1;
 	}
 }
 
-struct tail *tail_start(int fd, bool echo, struct gcs_error *err)
+struct tail *tail_start(int fd, int echo, struct gcs_error *err)
 {
 	struct tail *t = calloc(1, sizeof(*t));
 	int ret;

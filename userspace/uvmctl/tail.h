@@ -3,14 +3,12 @@
 #ifndef UVMCTL_TAIL_H
 #define UVMCTL_TAIL_H
 
-#include <stdbool.h>
-
 #include "error.h"
 
 struct tail;
 
-/* Read @fd, which is taken over, to its end; with @echo also to stderr as it comes. NULL with @err. */
-struct tail *tail_start(int fd, bool echo, struct gcs_error *err);
+/* Read @fd, which is taken over, to its end; what comes is written to @echo (-1: nowhere) as well. NULL with @err. */
+struct tail *tail_start(int fd, int echo, struct gcs_error *err);
 
 /* The last lines, at most @lines, a malloc'd string. "" if there is nothing or @t is NULL. */
 char *tail_lines(struct tail *t, unsigned int lines);

@@ -53,6 +53,14 @@ static void notify(int fd)
 		fprintf(stderr, "vsock: notify the guest: %s\n", strerror(errno));
 }
 
+void ring_set_call(struct ring *ring, int fd)
+{
+	if (ring->call_fd >= 0)
+		close(ring->call_fd);
+	ring->call_fd = fd;
+	notify(fd);
+}
+
 static int ring_broken(struct ring *ring, const char *why)
 {
 	fprintf(stderr, "vsock: the guest's queue is broken: %s\n", why);

@@ -43,6 +43,12 @@ void ring_init(struct ring *ring);
 /* Back to what ring_init() left, descriptors closed. */
 void ring_reset(struct ring *ring);
 
+/*
+ * Interrupts go to @fd (-1: nowhere) from now on; the ring closes it. One goes there at once: QEMU changes the descriptor while
+ * the guest runs, and what the old one was told in between reaches nobody. With event indexes the guest would wait for ever.
+ */
+void ring_set_call(struct ring *ring, int fd);
+
 /* Find the three parts in memory again, after a change of memory or addresses. False if they are not there. */
 bool ring_map(struct ring *ring, const struct guest_mem *mem);
 

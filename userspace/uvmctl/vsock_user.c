@@ -248,9 +248,7 @@ static int queue_message(struct device *dev, int fd, struct message *m, struct r
 	default:
 		given = take_fd(m);
 		if (m->request == SET_VRING_CALL) {
-			if (ring->call_fd >= 0)
-				close(ring->call_fd);
-			ring->call_fd = given;
+			ring_set_call(ring, given);
 		} else {
 			if (ring->err_fd >= 0)
 				close(ring->err_fd);
