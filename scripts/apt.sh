@@ -38,3 +38,26 @@ debian_source()
 		sed -n "${nr}p" "$file" | sed -E "s/^(deb +(\[[^]]*\] +)?[^ ]+) .*/\1 $1 main/" ;;
 	esac
 }
+
+# use_backports STATE [too]: make the array apt, options for apt-get and apt-cache, see backports alone, and nothing as installed;
+# with "too" besides what the system's apt sees. Lists and cache are in the directory STATE: the system's own are not touched.
+use_backports()
+{
+	local state=$1 suite list
+
+	suite=$(codename)-backports
+	rm -rf "$state/etc"
+	mkdir -p "$state"/{lists/partial,cache/archives/partial,etc}
+	[ -z "${2:-}" ] || find /etc/apt/sources.list /etc/apt/sources.list.d -type f -exec cp -t "$state/etc" {} + 2> /dev/null || true
+	list=$(debian_source "$suite")
+	if [[ $list == "deb "* ]]; then
+		printf '%s\n' "$list" > "$state/etc/backports.list"
+	else
+		printf '%s\n' "$list" > "$state/etc/backports.sources"
+	fi
+	apt+=(-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$state/etc" -o Dir::State="$state"
+		-o Dir::State::lists="$state/lists" -o Dir::Cache="$state/cache")
+	[ -n "${2:-}" ] && apt+=(-o Dir::State::status=/var/lib/dpkg/status) || apt+=(-o Dir::State::status=/dev/null)
+	say APT "$suite"
+	apt-get "${apt[@]}" update > "$state/update.log" 2>&1 || { cat "$state/update.log" >&2; die "apt-get update for $suite failed"; }
+}

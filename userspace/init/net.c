@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 
 #include "init.h"
 
+#define CONNECT_TIMEOUT_S 10
 #define ENTROPY_CHUNK 4096
 #define ENTROPY_DEADLINE_S 10
 
@@ -83,7 +85,11 @@ void entropy_read(uint32_t port)
 	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port };
 	int sock = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int random_fd = open("/dev/random", O_RDWR | O_CLOEXEC);
+	const struct timeval patience = { .tv_sec = CONNECT_TIMEOUT_S };
 
+	/* A host that is busy starting VMs answers late, and waits for this connection. */
+	if (sock >= 0)
+		setsockopt(sock, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience, sizeof(patience));
 	if (sock < 0 || connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		init_log(4, "entropy: connect to vsock port %u of the host: %s", port, strerror(errno));
 	else if (random_fd < 0)

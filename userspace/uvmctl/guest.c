@@ -219,14 +219,14 @@ int guest_exit_code(struct json_object *answer, uint32_t *code, struct gcs_error
 	return 0;
 }
 
-int guest_signal(struct guest *g, const char *container, uint32_t pid, int signal, struct gcs_error *err)
+int guest_signal_send(struct guest *g, const char *container, uint32_t pid, int signal, uint64_t *id, struct gcs_error *err)
 {
 	struct json_object *body = json_object_new_object(), *options = json_object_new_object();
 
 	set_number(body, "ProcessId", pid);
 	set_number(options, "Signal", signal);
 	json_object_object_add(body, "Options", options);
-	return bridge_call(g->bridge, MSG_SIGNAL_PROCESS, container, body, NULL, err);
+	return bridge_send(g->bridge, MSG_SIGNAL_PROCESS, container, body, id, err);
 }
 
 /* Read to the end of file. */

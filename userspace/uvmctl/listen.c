@@ -163,6 +163,14 @@ static void *backend_thread(void *arg)
 
 	if (vsock_backend_serve(&p->backend, p->backend_fd, p->stop_fd, &err) < 0)
 		fprintf(stderr, "uvmctl: %s\n", err.text);
+	/* Nobody comes any more. */
+	pthread_mutex_lock(&p->lock);
+	for (int i = 0; i < LISTEN_MAX; i++) {
+		if (p->table[i].give >= 0)
+			close(p->table[i].give);
+		p->table[i].give = -1;
+	}
+	pthread_mutex_unlock(&p->lock);
 	/* QEMU must not wait for answers that will not come. */
 	shutdown(p->backend_fd, SHUT_RDWR);
 	return NULL;

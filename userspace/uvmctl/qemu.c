@@ -25,10 +25,12 @@
 #define QEMU "qemu-system-x86_64"
 #define CONSOLE_LINES 20
 #define ARGS_MAX 64
+#define FIRST_SOUND_SMP 801 /* see vm_may_hang() */
 
 struct vm {
 	int pidfd;
 	int code; /* how it ended, when pidfd is -1 */
+	bool emulated_smp;
 	struct watch *watch;
 	struct qmp *qmp;
 	struct tail *console, *messages;
@@ -96,7 +98,8 @@ static void build_args(struct args *a, const struct vm_options *o, struct ports 
 	/* "rep movsb" is emulated byte by byte: without these two features the guest copies in words, four times as fast. */
 	add(a, o->accel == ACCEL_KVM ? "host" : "max,-erms,-fsrm");
 	add(a, "-smp");
-	add(a, "%u", o->cpus);
+	/* A guest that can have one processor only is emulated without memory barriers, which our vsock backend needs. */
+	add(a, "%u,maxcpus=%u", o->cpus, o->cpus > 1 ? o->cpus : 2);
 	add(a, "-m");
 	add(a, "%uM", o->memory_mib);
 	add(a, "-object");
@@ -196,6 +199,7 @@ struct vm *vm_start(const struct vm_options *o, struct ports *ports, struct watc
 	}
 	vm->pidfd = -1;
 	vm->watch = watch;
+	vm->emulated_smp = o->accel == ACCEL_TCG && o->cpus > 1;
 	if (start_qemu(vm, o, ports, &qmp_fd, err) < 0)
 		goto err_start;
 	watch->vm_fd = vm->pidfd;
@@ -237,7 +241,7 @@ static int remove_fdset(struct vm *vm, unsigned int fdset, struct gcs_error *err
 
 static int add_blockdev(struct vm *vm, unsigned int fdset, bool read_only, const char *node, struct gcs_error *err)
 {
-	struct json_object *o = object("driver", "raw"), *file = object("driver", "file");
+	struct json_object *o = object("driver", "raw"), *file = object("driver", "file"), *cache = json_object_new_object();
 	char path[32];
 
 	snprintf(path, sizeof(path), "/dev/fdset/%u", fdset);
@@ -246,6 +250,9 @@ static int add_blockdev(struct vm *vm, unsigned int fdset, bool read_only, const
 	set(o, "node-name", node);
 	json_object_object_add(o, "read-only", json_object_new_boolean(read_only));
 	json_object_object_add(o, "file", file);
+	/* What is written is thrown away: the guest's flushes must not wait for this machine's disk. */
+	json_object_object_add(cache, "no-flush", json_object_new_boolean(true));
+	json_object_object_add(o, "cache", cache);
 	return qmp_execute(vm->qmp, "blockdev-add", o, -1, err);
 }
 
@@ -292,6 +299,11 @@ int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct g
 		return -1;
 	vm->fdset[controller][lun] = 0;
 	return 0;
+}
+
+bool vm_may_hang(const struct vm *vm)
+{
+	return vm->emulated_smp && vm->qmp && qmp_version(vm->qmp) < FIRST_SOUND_SMP;
 }
 
 char *vm_console(struct vm *vm)

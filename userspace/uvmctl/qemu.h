@@ -39,6 +39,12 @@ int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct g
 char *vm_console(struct vm *vm);
 char *vm_messages(struct vm *vm);
 
+/*
+ * Can the guest hang by QEMU's own fault? Before 8.1 and without KVM QEMU may go on executing code that the guest has patched
+ * on another processor.
+ */
+bool vm_may_hang(const struct vm *vm);
+
 /* End QEMU, at once unless it ends by itself within @grace_ms, and free @vm. NULL is fine. */
 void vm_end(struct vm *vm, int grace_ms);
 

@@ -24,6 +24,7 @@ struct qmp {
 	char *buf;
 	size_t len, size;
 	struct json_object *deleted; /* ids of removed devices, an object as a set */
+	int version;
 };
 
 /* Take a line out of the buffer. NULL: none is complete. */
@@ -155,6 +156,25 @@ int qmp_wait_deleted(struct qmp *q, const char *id, struct gcs_error *err)
 	return 0;
 }
 
+/* { "QMP": { "version": { "qemu": { "major": 8, "minor": 1, ... } } } } */
+static int greeting_version(struct json_object *greeting)
+{
+	static const char *const path[] = { "QMP", "version", "qemu" };
+	struct json_object *o = greeting, *major, *minor;
+
+	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++)
+		if (!json_object_object_get_ex(o, path[i], &o))
+			return 0;
+	if (!json_object_object_get_ex(o, "major", &major) || !json_object_object_get_ex(o, "minor", &minor))
+		return 0;
+	return json_object_get_int(major) * 100 + json_object_get_int(minor);
+}
+
+int qmp_version(const struct qmp *q)
+{
+	return q->version;
+}
+
 struct qmp *qmp_open(int fd, const struct watch *watch, struct gcs_error *err)
 {
 	struct qmp *q = calloc(1, sizeof(*q));
@@ -173,6 +193,7 @@ struct qmp *qmp_open(int fd, const struct watch *watch, struct gcs_error *err)
 	q->deleted = json_object_new_object();
 	q->buf = malloc(q->size = 65536);
 	greeting = q->buf ? await(q, "QMP", "QEMU's greeting", err) : NULL;
+	q->version = greeting ? greeting_version(greeting) : 0;
 	if (greeting && qmp_execute(q, "qmp_capabilities", NULL, -1, err) == 0)
 		return q;
 	qmp_close(q);

@@ -13,6 +13,9 @@ struct qmp;
 struct qmp *qmp_open(int fd, const struct watch *watch, struct gcs_error *err);
 void qmp_close(struct qmp *q);
 
+/* QEMU's version, 801 for 8.1; 0 if it does not tell. */
+int qmp_version(const struct qmp *q);
+
 /*
  * Execute @command with @arguments (taken; NULL: none); @fd (-1: none) goes with it. Returns 0, or -1 with @err, which
  * has QEMU's words.

@@ -115,42 +115,58 @@ static int start(struct run *r, uint64_t *wait_id, struct gcs_error *err)
 	return guest_wait_send(&r->uvm.guest, r->id, r->init.pid, wait_id, err);
 }
 
-/* The first signal goes to the container as it is, the second as SIGKILL, the third ends us. */
-static int pass_on_signal(struct run *r, unsigned int *seen, struct gcs_error *err)
-{
-	struct watch *watch = &r->uvm.watch;
-	struct signalfd_siginfo info;
-	int signal_fd = watch->signal_fd, ret;
+/* Signals to the container: how many there were, and the requests that pass them on. */
+struct passed {
+	unsigned int seen, answered;
+	uint64_t ids[2];
+};
 
-	if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
+/* The first signal goes to the container as it is, the second as SIGKILL, the third ends us. */
+static int pass_on_signal(struct run *r, struct passed *p, struct gcs_error *err)
+{
+	struct signalfd_siginfo info;
+
+	if (read(r->uvm.watch.signal_fd, &info, sizeof(info)) != sizeof(info))
 		return 0;
-	if (++*seen > 2) {
+	if (p->seen == 2) {
 		r->signal = (int)info.ssi_signo;
 		gcs_fail(err, 0, HR_FAIL, "stopped by a signal");
 		err->err = EINTR;
 		return -1;
 	}
-	watch->signal_fd = -1; /* one signal must not keep the other from arriving */
-	ret = guest_signal(&r->uvm.guest, r->id, r->init.pid, *seen == 1 ? (int)info.ssi_signo : SIGKILL, err);
-	watch->signal_fd = signal_fd;
+	/* Its answer is not waited for: a guest that hangs gives none, and the next signal must be heard. */
+	if (guest_signal_send(&r->uvm.guest, r->id, r->init.pid, p->seen ? SIGKILL : (int)info.ssi_signo, &p->ids[p->seen],
+			      err) < 0)
+		return -1;
+	p->seen++;
+	return 0;
+}
+
+static int passed_on(struct run *r, struct passed *p, struct gcs_error *err)
+{
+	_cleanup_json_ struct json_object *answer = NULL;
+
+	if (p->answered == p->seen || !bridge_take(r->uvm.guest.bridge, p->ids[p->answered], &answer))
+		return 0;
+	p->answered++;
 	/* It may have ended just now; that is what was wanted. */
-	return ret < 0 && err->hr != HR_NOT_FOUND ? -1 : 0;
+	return bridge_result(MSG_SIGNAL_PROCESS, answer, err) < 0 && err->hr != HR_NOT_FOUND ? -1 : 0;
 }
 
 static int wait_for_exit(struct run *r, uint64_t wait_id, uint32_t *code, struct gcs_error *err)
 {
 	_cleanup_json_ struct json_object *answer = NULL;
 	struct bridge *b = r->uvm.guest.bridge;
-	unsigned int signals = 0;
+	struct passed passed = { 0 };
 
 	while (!bridge_take(b, wait_id, &answer)) {
 		int ret = watch_wait(&r->uvm.watch, bridge_fd(b), POLLIN, -1, "the container's end", err);
 
 		if (ret < 0 && err->err == EINTR)
-			ret = pass_on_signal(r, &signals, err);
+			ret = pass_on_signal(r, &passed, err);
 		else if (ret == 0)
 			ret = bridge_read(b, err);
-		if (ret < 0)
+		if (ret < 0 || passed_on(r, &passed, err) < 0)
 			return -1;
 	}
 	timing_since(r->figures, "run_ms", r->started);
@@ -218,10 +234,11 @@ static void print_tail(const char *title, char *text)
 static void report(struct run *r, const struct gcs_error *err)
 {
 	_cleanup_free_ char *ended = NULL;
-	bool vm = r->uvm.vm && (err->err == ESHUTDOWN || err->err == ETIMEDOUT || err->err == ECONNRESET || err->err == EPIPE);
+	bool silent = err->err == ETIMEDOUT || err->err == EINTR;
+	bool vm = r->uvm.vm && (silent || err->err == ESHUTDOWN || err->err == ECONNRESET || err->err == EPIPE);
 
 	if (vm)
-		ended = vm_ended(r->uvm.vm, err->err == ETIMEDOUT ? 0 : DIED_MS);
+		ended = vm_ended(r->uvm.vm, silent ? 0 : DIED_MS);
 	if (r->o.json) {
 		_cleanup_json_ struct json_object *o = json_object_new_object();
 
@@ -239,6 +256,8 @@ static void report(struct run *r, const struct gcs_error *err)
 	fprintf(stderr, "uvmctl: %s%s%s\n", err->text, ended ? ": " : "", ended ? ended : "");
 	if (!vm)
 		return;
+	if (silent && vm_may_hang(r->uvm.vm))
+		fprintf(stderr, "uvmctl: QEMU before 8.1 without KVM can hang a guest with several processors; take a newer one, or --cpus 1\n");
 	print_tail("QEMU", vm_messages(r->uvm.vm));
 	print_tail("the end of the guest's console", vm_console(r->uvm.vm));
 	print_tail("the end of the guest's log", tail_lines(r->uvm.log, LOG_LINES));

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include <linux/vm_sockets.h>
 
 #define REDIAL_MS 100 /* section 3; there is no event for "the host listens again" */
+#define CONNECT_TIMEOUT_S 10
 #define CHUNK 65536
 
 static void usage(void)
@@ -43,11 +45,14 @@ static int open_missing(void)
 static int dial(uint32_t port)
 {
 	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port };
+	const struct timeval patience = { .tv_sec = CONNECT_TIMEOUT_S };
 	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int e;
 
 	if (fd < 0)
 		return -1;
+	/* Without the connection the program does not start: a busy host gets more time than the kernel's 2 s. */
+	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience, sizeof(patience));
 	/* No handlers are set, so that no signal can interrupt this. */
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
 		return fd;
