@@ -5,7 +5,8 @@
 T := $(B)/test
 HARNESS := $(B)/kselftest/kselftest_harness.h
 # The harness compares what the test names, and declares nothing.
-HARNESS_FLAGS := -isystem $(B)/kselftest -Wno-sign-compare -Wno-missing-prototypes -include selftests/vm/slow.h
+HARNESS_FLAGS := -isystem $(B)/kselftest -Wno-sign-compare -Wno-missing-prototypes -include selftests/vm/slow.h \
+	-include selftests/vm/report.h
 
 .PHONY: test-programs check-run
 check:

@@ -88,6 +88,8 @@ static pid_t start(const char *program, int out)
 	null = open("/dev/null", O_RDONLY);
 	dup2(null, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
+	/* The harness says there why a test has failed. */
+	dup2(out, STDERR_FILENO);
 	/* What this program inherited is not the test's. */
 	syscall(SYS_close_range, 3, ~0U, 0);
 	/* make starts its commands by posix_spawn(3), which leaves the C library's own two signals ignored. */
