@@ -90,8 +90,11 @@ static inline int vsock_pair(int *host)
 	unsigned int port;
 	int listener = vsock_listen(&port);
 	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct timeval patience = { .tv_sec = WAIT_MS / 1000 };
 
 	addr.svm_port = port;
+	/* The kernel's own limit is 2 s, too little for a kernel full of checks on a busy machine. */
+	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience, sizeof(patience));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		perror("vsock connect");
 		exit(KSFT_FAIL);

@@ -77,10 +77,7 @@ static int try_boot(struct uvm *u, const struct run_options *o, enum accel accel
 	int listeners[3] = { -1, -1, -1 };
 	double start;
 
-	/*
-	 * The kernel's tests of its own ciphers take boot time, and once in some hundred boots hang in QEMU's emulation; its test
-	 * of the timer panics on a busy machine.
-	 */
+	/* The kernel's tests of its own ciphers take boot time, its test of the timer panics on a busy machine. */
 	if (asprintf(&append, "console=ttyS0 quiet panic=-1 cryptomgr.notests=1 no_timer_check%s%s -- -e 1 /bin/vsockexec -e 109 /bin/gcs -v4 -log-format json -loglevel %s%s",
 		     o->kernel_args ? " " : "", o->kernel_args ? o->kernel_args : "", o->debug ? "debug" : "info",
 		     o->no_kmod ? " -no-kmod" : "") < 0)
