@@ -16,12 +16,14 @@
 #include "internal.h"
 #include "trace.h"
 
+#define GCS_NO_HOST	U32_MAX
+
 /* Who waits for a device; in gcs_waiters until it returns. */
 struct waiter {
 	struct list_head node;
 	wait_queue_head_t wait;
 	struct gcs_dev_wait *arg;	/* gets the answer */
-	u32 host_no;
+	u32 host_no;			/* of its controller, or GCS_NO_HOST */
 	int err;
 	bool done;			/* @err and @arg are the answer */
 };
@@ -273,11 +275,53 @@ static int check_addr(const struct gcs_dev_addr *addr)
 	return memcmp(addr, &a, sizeof(a)) ? -EINVAL : 0;
 }
 
+/*
+ * Called with the lock: is it there? A controller is asked for a unit that is not. Returns -ETIME if
+ * there is nothing yet.
+ */
+static int look(struct waiter *w)
+{
+	struct gcs_dev_wait *arg = w->arg;
+	struct gcs_dev *d;
+	int err;
+
+	if (arg->addr.bus == GCS_BUS_SCSI) {
+		err = gcs_scsi_host(&arg->addr, &w->host_no);
+		if (err)
+			return err;
+	}
+	list_for_each_entry(d, &gcs_devs, node)
+		if (matches(d, &arg->addr, w->host_no))
+			return d->state == GCS_DEV_USABLE ?
+				       gcs_dev_fill(d, arg->addr.partition, arg) : -ETIME;
+	/* Nobody may tell of a logical unit that was not scanned. */
+	if (arg->addr.bus == GCS_BUS_SCSI && arg->timeout_ms) {
+		err = gcs_scsi_probe(w->host_no, &arg->addr);
+		if (err)
+			return err;
+	}
+	return -ETIME;
+}
+
+/* Called with the lock. */
+void gcs_dev_host_added(void)
+{
+	struct waiter *w;
+	int err;
+
+	list_for_each_entry(w, &gcs_waiters, node) {
+		if (w->done || w->arg->addr.bus != GCS_BUS_SCSI || w->host_no != GCS_NO_HOST)
+			continue;
+		err = look(w);
+		if (err != -ETIME && err != -ENXIO)
+			answer(w, err);
+	}
+}
+
 int gcs_dev_wait(struct gcs_dev_wait *arg)
 {
-	struct waiter w = { .arg = arg };
+	struct waiter w = { .arg = arg, .host_no = GCS_NO_HOST };
 	bool forever = arg->timeout_ms == U32_MAX;
-	struct gcs_dev *d;
 	long left;
 	int err;
 
@@ -287,26 +331,9 @@ int gcs_dev_wait(struct gcs_dev_wait *arg)
 	init_waitqueue_head(&w.wait);
 
 	mutex_lock(&gcs_devs_lock);
-	if (arg->addr.bus == GCS_BUS_SCSI) {
-		err = gcs_scsi_host(&arg->addr, &w.host_no);
-		if (err)
-			goto out;
-	}
-	list_for_each_entry(d, &gcs_devs, node)
-		if (matches(d, &arg->addr, w.host_no))
-			break;
-	err = -ETIME;
-	if (list_entry_is_head(d, &gcs_devs, node)) {
-		/* Nobody may tell of a logical unit that was not scanned. */
-		if (arg->addr.bus == GCS_BUS_SCSI && arg->timeout_ms) {
-			err = gcs_scsi_probe(w.host_no, &arg->addr);
-			if (err)
-				goto out;
-		}
-	} else if (d->state == GCS_DEV_USABLE) {
-		err = gcs_dev_fill(d, arg->addr.partition, arg);
+	err = look(&w);
+	if (err != -ETIME && !(err == -ENXIO && arg->flags & GCS_WAIT_CONTROLLER))
 		goto out;
-	}
 	if (!arg->timeout_ms)
 		goto out;
 	list_add_tail(&w.node, &gcs_waiters);
@@ -322,6 +349,8 @@ int gcs_dev_wait(struct gcs_dev_wait *arg)
 	else if (left < 0)
 		/* Begun again it would wait for the whole time again. */
 		err = forever ? -ERESTARTSYS : -EINTR;
+	else if (arg->addr.bus == GCS_BUS_SCSI && w.host_no == GCS_NO_HOST)
+		err = -ENXIO;
 	else
 		err = -ETIME;
 out:

@@ -63,6 +63,7 @@ void gcs_dev_add(struct gcs_dev *d);
 void gcs_dev_remove(struct gcs_dev *d);
 struct gcs_dev *gcs_dev_of(const struct device *dev);
 int gcs_dev_fill(const struct gcs_dev *d, u32 partition, struct gcs_dev_wait *out);
+void gcs_dev_host_added(void);
 void gcs_dev_host_gone(u32 host_no);
 bool gcs_vmbus_guid(const struct device *dev, u8 guid[16]);
 bool gcs_vmbus_parse(const char *bus, const char *name, u8 guid[16]);

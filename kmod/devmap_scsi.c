@@ -51,6 +51,7 @@ GCS_CLASS_ADD(host_add, dev)
 			break;
 	list_add_tail(&h->node, &at->node);
 	gcs_devs_generation++;
+	gcs_dev_host_added();
 	mutex_unlock(&gcs_devs_lock);
 	return 0;
 }

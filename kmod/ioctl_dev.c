@@ -21,11 +21,13 @@ long gcs_ioctl_dev_wait(struct gcs_dev_wait __user *uarg)
 	err = gcs_get_arg(&in, sizeof(in), GCS_DEV_WAIT_SIZE_VER0, uarg, &usize);
 	if (err)
 		return err;
-	if (in.flags || in.reserved)
+	if (in.flags & ~GCS_WAIT_CONTROLLER || in.reserved)
+		return -EINVAL;
+	if (in.flags && in.addr.bus != GCS_BUS_SCSI)
 		return -EINVAL;
 
 	arg = (struct gcs_dev_wait) {
-		.size = in.size, .addr = in.addr, .timeout_ms = in.timeout_ms,
+		.size = in.size, .flags = in.flags, .addr = in.addr, .timeout_ms = in.timeout_ms,
 	};
 	err = gcs_dev_wait(&arg);
 	if (err)

@@ -284,9 +284,9 @@ TEST_F_TIMEOUT(dev, each_error_is_its_own, 100)
 	addr = scsi_addr(0, 0);
 	addr.index = 1;
 	EXPECT_EQ(EINVAL, dev_wait(self->dev, addr, 0, &out));
-	out = (struct gcs_dev_wait){ .size = sizeof(out), .addr = scsi_addr(0, 0), .flags = 1 };
-	EXPECT_EQ(-1, ioctl(self->dev, GCS_DEV_WAIT, &out));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(EINVAL, dev_wait_with(self->dev, scsi_addr(0, 0), GCS_WAIT_CONTROLLER << 1, 0, &out));
+	addr = (struct gcs_dev_addr){ .bus = GCS_BUS_PMEM };
+	EXPECT_EQ(EINVAL, dev_wait_with(self->dev, addr, GCS_WAIT_CONTROLLER, 0, &out));
 	out = (struct gcs_dev_wait){ .size = sizeof(out), .addr = scsi_addr(0, 0), .reserved = 1 };
 	EXPECT_EQ(-1, ioctl(self->dev, GCS_DEV_WAIT, &out));
 	EXPECT_EQ(EINVAL, errno);
@@ -441,11 +441,17 @@ TEST_F_TIMEOUT(dev, a_controller_comes_with_64_disks_and_goes_under_its_waiters,
 	char name[16];
 
 	EXPECT_EQ(ENXIO, dev_wait(self->dev, scsi_addr(2, 0), DEV_MS, &out));
+	EXPECT_EQ(ENXIO, dev_wait_with(self->dev, scsi_addr(2, 0), GCS_WAIT_CONTROLLER, NOT_MS, &out));
+	EXPECT_EQ(ENXIO, dev_wait_with(self->dev, scsi_addr(2, 0), GCS_WAIT_CONTROLLER, 0, &out));
+	/* They are there before the controller. */
+	w[0] = waiter_start_with(self->dev, scsi_addr(2, 0), GCS_WAIT_CONTROLLER);
+	late[0] = waiter_start_with(self->dev, scsi_addr(2, 100), GCS_WAIT_CONTROLLER);
+	EXPECT_TRUE(still_waits(w[0].pid));
 	ASSERT_EQ(0, qmp(self->qmp, "device_add", "\"driver\": \"virtio-scsi-pci\", \"id\": \"scsi2\", \"bus\": \"port0\""));
 	/* The end of the probe of the PCI function is that of the controller in it. */
 	ASSERT_TRUE(dev_expect(&self->events, GCS_CMD_DEV_ADDED, GCS_BUS_PCI, &info));
 	EXPECT_STREQ("virtio-pci", info.driver);
-	for (int i = 0; i < LUNS; i++)
+	for (int i = 1; i < LUNS; i++)
 		w[i] = waiter_start(self->dev, scsi_addr(2, i));
 	for (int i = 0; i < LUNS; i++) {
 		snprintf(name, sizeof(name), "c%d", i);
@@ -468,7 +474,7 @@ TEST_F_TIMEOUT(dev, a_controller_comes_with_64_disks_and_goes_under_its_waiters,
 	for (int i = 0; i < LUNS; i++)
 		EXPECT_EQ(1, seen[i]);
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 1; i < 3; i++)
 		late[i] = waiter_start(self->dev, scsi_addr(2, 100 + i));
 	EXPECT_TRUE(still_waits(late[2].pid));
 	ASSERT_EQ(0, qmp_remove(self->qmp, "scsi2"));

@@ -19,10 +19,15 @@ static inline struct gcs_dev_addr scsi_addr(uint32_t controller, uint64_t lun)
 }
 
 /* Returns 0 with @out, or the errno. */
+static inline int dev_wait_with(int dev, struct gcs_dev_addr addr, uint32_t flags, uint32_t ms, struct gcs_dev_wait *out)
+{
+	*out = (struct gcs_dev_wait){ .size = sizeof(*out), .flags = flags, .addr = addr, .timeout_ms = ms };
+	return ioctl(dev, GCS_DEV_WAIT, out) ? errno : 0;
+}
+
 static inline int dev_wait(int dev, struct gcs_dev_addr addr, uint32_t ms, struct gcs_dev_wait *out)
 {
-	*out = (struct gcs_dev_wait){ .size = sizeof(*out), .addr = addr, .timeout_ms = ms };
-	return ioctl(dev, GCS_DEV_WAIT, out) ? errno : 0;
+	return dev_wait_with(dev, addr, 0, ms, out);
 }
 
 static inline int dev_eject(int dev, struct gcs_dev_addr addr)
@@ -38,7 +43,7 @@ struct waiter {
 	struct gcs_dev_wait *out;
 };
 
-static inline struct waiter waiter_start(int dev, struct gcs_dev_addr addr)
+static inline struct waiter waiter_start_with(int dev, struct gcs_dev_addr addr, uint32_t flags)
 {
 	struct waiter w = {
 		.out = mmap(NULL, sizeof(*w.out), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
@@ -46,8 +51,13 @@ static inline struct waiter waiter_start(int dev, struct gcs_dev_addr addr)
 
 	w.pid = fork();
 	if (!w.pid)
-		_exit(dev_wait(dev, addr, DEV_MS, w.out));
+		_exit(dev_wait_with(dev, addr, flags, DEV_MS, w.out));
 	return w;
+}
+
+static inline struct waiter waiter_start(int dev, struct gcs_dev_addr addr)
+{
+	return waiter_start_with(dev, addr, 0);
 }
 
 /* The errno that it got. */

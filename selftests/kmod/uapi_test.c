@@ -128,7 +128,7 @@ static const struct cmd cmds[] = {
 	  0, 0, fill_tty_attach, ENOENT, ENOENT },
 	{ ROW(GCS_TTY_FINISH, gcs_tty_finish), 24, AT(gcs_tty_finish, flags), 0,
 	  0, 0, NULL, ENOENT, ENOENT },
-	{ ROW(GCS_DEV_WAIT, gcs_dev_wait), 176, AT(gcs_dev_wait, flags), 0,
+	{ ROW(GCS_DEV_WAIT, gcs_dev_wait), 176, AT(gcs_dev_wait, flags), GCS_WAIT_CONTROLLER,
 	  RESERVED(gcs_dev_wait), fill_dev_wait, ENXIO, ENXIO },
 	{ ROW(GCS_DEV_EJECT, gcs_dev_eject), 72, AT(gcs_dev_eject, flags), 0,
 	  0, 0, fill_dev_eject, ENXIO, ENXIO },

@@ -119,7 +119,7 @@ static void start_qemu(struct vm *vm, const char *append)
 	bool kvm = access("/dev/kvm", W_OK) == 0 && system("grep -qwE 'vmx|svm' /proc/cpuinfo") == 0;
 	char *argv[] = {
 		"qemu-system-x86_64", "-accel", kvm ? "kvm" : "tcg,thread=multi", "-cpu", kvm ? "host" : "max",
-		"-smp", "2", "-m", "512M,slots=4,maxmem=4G",
+		"-smp", "1,maxcpus=2", "-m", /* see vm_may_fail() of uvmctl */ "512M,slots=4,maxmem=4G",
 		"-object", "memory-backend-memfd,id=ram,share=on,size=512M",
 		"-machine", "q35,nvdimm=on,memory-backend=ram",
 		"-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot", "-serial", serial,

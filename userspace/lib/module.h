@@ -53,7 +53,8 @@ int module_tty_finish(uint64_t id, uint32_t idle_ms, uint32_t deadline_ms, struc
 /* --- module_dev.c: the device map. Both return 0 or the errno of <linux/gcs.h>. ------------- */
 
 bool module_has_devices(void);
-int module_dev_wait(const struct gcs_dev_addr *addr, uint32_t timeout_ms, struct gcs_dev_wait *w);
+/* @flags: GCS_WAIT_*. */
+int module_dev_wait(const struct gcs_dev_addr *addr, uint32_t flags, uint32_t timeout_ms, struct gcs_dev_wait *w);
 int module_dev_eject(const struct gcs_dev_addr *addr);
 
 #endif

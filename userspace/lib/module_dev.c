@@ -10,9 +10,9 @@ bool module_has_devices(void)
 	return module_device(GCS_FEATURE_DEV) >= 0;
 }
 
-int module_dev_wait(const struct gcs_dev_addr *addr, uint32_t timeout_ms, struct gcs_dev_wait *w)
+int module_dev_wait(const struct gcs_dev_addr *addr, uint32_t flags, uint32_t timeout_ms, struct gcs_dev_wait *w)
 {
-	*w = (struct gcs_dev_wait){ .size = sizeof(*w), .addr = *addr, .timeout_ms = timeout_ms };
+	*w = (struct gcs_dev_wait){ .size = sizeof(*w), .flags = flags, .addr = *addr, .timeout_ms = timeout_ms };
 	return ioctl(module_device(GCS_FEATURE_DEV), GCS_DEV_WAIT, w) < 0 ? errno : 0;
 }
 

@@ -17,6 +17,8 @@
 #define POWER_OFF_MS 10000
 /* Until then the guest has come up, or this KVM does not run it. */
 #define KVM_TRIAL_MS 8000
+#define KVM_CPUS 2
+#define TCG_CPUS 1 /* see vm_may_fail() */
 #define CPUID_VMX (1u << 5) /* leaf 1, ECX */
 #define CPUID_SVM (1u << 2) /* leaf 0x80000001, ECX */
 
@@ -72,7 +74,8 @@ static int try_boot(struct uvm *u, const struct run_options *o, enum accel accel
 {
 	static const uint32_t ports[3] = { PORT_ENTROPY, PORT_LOG, PORT_BRIDGE };
 	_cleanup_free_ char *append = NULL;
-	struct vm_options vm = { .uvm_dir = o->uvm_dir, .cpus = o->cpus, .memory_mib = o->memory_mib, .accel = accel,
+	struct vm_options vm = { .uvm_dir = o->uvm_dir, .cpus = o->cpus ? o->cpus : accel == ACCEL_KVM ? KVM_CPUS : TCG_CPUS,
+				 .memory_mib = o->memory_mib, .accel = accel,
 				 .log_fd = o->log_fd };
 	int listeners[3] = { -1, -1, -1 };
 	double start;

@@ -25,7 +25,7 @@
 #define QEMU "qemu-system-x86_64"
 #define CONSOLE_LINES 20
 #define ARGS_MAX 64
-#define FIRST_SOUND_SMP 801 /* see vm_may_hang() */
+#define SOUND_SMP 1001 /* see vm_may_fail() */
 
 struct vm {
 	int pidfd;
@@ -301,9 +301,9 @@ int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct g
 	return 0;
 }
 
-bool vm_may_hang(const struct vm *vm)
+bool vm_may_fail(const struct vm *vm)
 {
-	return vm->emulated_smp && vm->qmp && qmp_version(vm->qmp) < FIRST_SOUND_SMP;
+	return vm->emulated_smp && vm->qmp && qmp_version(vm->qmp) < SOUND_SMP;
 }
 
 char *vm_console(struct vm *vm)

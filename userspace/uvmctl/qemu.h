@@ -40,10 +40,11 @@ char *vm_console(struct vm *vm);
 char *vm_messages(struct vm *vm);
 
 /*
- * Can the guest hang by QEMU's own fault? Before 8.1 and without KVM QEMU may go on executing code that the guest has patched
- * on another processor.
+ * Is QEMU known to fail such a VM now and then? Without KVM and with several processors: before 8.1 the guest may go on executing
+ * code that it has patched on another one, and hang; from then on until 10.0.4 QEMU may look into a memory map that was freed, and
+ * abort.
  */
-bool vm_may_hang(const struct vm *vm);
+bool vm_may_fail(const struct vm *vm);
 
 /* End QEMU, at once unless it ends by itself within @grace_ms, and free @vm. NULL is fine. */
 void vm_end(struct vm *vm, int grace_ms);

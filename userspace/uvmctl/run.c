@@ -256,8 +256,8 @@ static void report(struct run *r, const struct gcs_error *err)
 	fprintf(stderr, "uvmctl: %s%s%s\n", err->text, ended ? ": " : "", ended ? ended : "");
 	if (!vm)
 		return;
-	if (silent && vm_may_hang(r->uvm.vm))
-		fprintf(stderr, "uvmctl: QEMU before 8.1 without KVM can hang a guest with several processors; take a newer one, or --cpus 1\n");
+	if (vm_may_fail(r->uvm.vm))
+		fprintf(stderr, "uvmctl: this QEMU without KVM sometimes fails guests with several processors; --cpus 1 is safe\n");
 	print_tail("QEMU", vm_messages(r->uvm.vm));
 	print_tail("the end of the guest's console", vm_console(r->uvm.vm));
 	print_tail("the end of the guest's log", tail_lines(r->uvm.log, LOG_LINES));

@@ -17,7 +17,8 @@
 #define ENV_MAX 256
 
 struct run_options {
-	unsigned int cpus, memory_mib;
+	unsigned int cpus; /* 0: as many as suit the accelerator */
+	unsigned int memory_mib;
 	char *env[ENV_MAX + 1];
 	unsigned int env_count;
 	const char *cwd;

@@ -18,7 +18,7 @@ const char run_usage[] =
 	"[OPTION]... IMAGE [COMMAND [ARG]...]\n"
 	"Run COMMAND (/bin/sh) in a container with the root file system IMAGE (a directory, a tar or an ext4 file) in a VM\n"
 	"of its own.\n"
-	"      --cpus N          virtual CPUs (2)\n"
+	"      --cpus N          virtual CPUs (2; 1 without KVM)\n"
 	"      --memory M        memory in MiB, or with suffix M or G (1024)\n"
 	"  -e, --env K=V         environment variable; K alone: with our value\n"
 	"  -w, --workdir DIR     working directory (/)\n"
@@ -246,7 +246,7 @@ int run_options_parse(int argc, char **argv, struct run_options *o)
 	const char *accel = getenv("UVMCTL_ACCEL");
 	int opt, ret;
 
-	*o = (struct run_options){ .cpus = 2, .memory_mib = 1024, .cwd = "/", .log_fd = -1, .boot_timeout_s = 120,
+	*o = (struct run_options){ .memory_mib = 1024, .cwd = "/", .log_fd = -1, .boot_timeout_s = 120,
 				   .scratch_size = 1ull << 30 };
 	if (accel && *accel && parse_accel("UVMCTL_ACCEL", accel, &o->accel) < 0)
 		return -1;

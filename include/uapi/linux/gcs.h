@@ -315,6 +315,9 @@ struct gcs_dev_addr {
 	__u8 reserved[2];
 };
 
+/* gcs_dev_wait.flags */
+#define GCS_WAIT_CONTROLLER	(1U << 0)	/* GCS_BUS_SCSI: the controller may come, too */
+
 /* gcs_dev_wait.dev_flags */
 #define GCS_DEV_READONLY	(1U << 0)	/* a disk that cannot be written */
 #define GCS_DEV_DAX		(1U << 1)	/* GCS_BUS_PMEM: can be mapped directly */
@@ -322,7 +325,7 @@ struct gcs_dev_addr {
 /**
  * struct gcs_dev_wait - wait until a hot-added device can be used
  * @size: in: sizeof(struct gcs_dev_wait) as the caller knows it
- * @flags: in: 0
+ * @flags: in: GCS_WAIT_*
  * @addr: in: which
  * @timeout_ms: in: how long to wait; 0: only look, and ask no controller; ~0: for ever
  * @dev_flags: out: GCS_DEV_*
@@ -338,7 +341,8 @@ struct gcs_dev_addr {
  *
  * For GCS_DEV_WAIT. Looks and waits without a gap: no arrival is missed. A SCSI logical unit that the kernel has
  * not scanned yet is probed at once. Returns 0. Errors:
- * -ENXIO	no such controller, or it has no room for such a target or unit: waiting is of no use
+ * -ENXIO	no such controller, or it has no room for such a target or unit: waiting is of no use; with
+ *		GCS_WAIT_CONTROLLER at the end of @timeout_ms only
  * -ETIME	not there by the end of @timeout_ms
  * -ENOMEDIUM	the device is there and has no medium (a size of 0)
  * -ENOENT	the disk is there and has no such partition

@@ -209,19 +209,16 @@ static uint32_t ms_left(const struct timespec *deadline)
 static int module_wait(uint8_t controller, uint8_t lun, uint64_t partition, const struct timespec *deadline,
 		       char node[PATH_MAX])
 {
+	struct gcs_dev_addr a = module_address(controller, lun, partition);
 	struct gcs_dev_wait w;
-	uint64_t seen;
 	int ret;
 
 	if (partition > UINT32_MAX)
 		return ENOENT;
-	do {
-		struct gcs_dev_addr a = module_address(controller, lun, partition);
-
-		seen = uevent_count();
-		ret = module_dev_wait(&a, ms_left(deadline), &w);
-		/* As below, the controller may yet come. */
-	} while (ret == EINTR || (ret == ENXIO && !uevent_wait(seen, deadline)));
+	/* As below, the controller may yet come. */
+	do
+		ret = module_dev_wait(&a, GCS_WAIT_CONTROLLER, ms_left(deadline), &w);
+	while (ret == EINTR);
 	snprintf(node, PATH_MAX, "%s/%s", storage_dev, w.name);
 	return ret;
 }
