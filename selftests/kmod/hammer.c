@@ -627,8 +627,14 @@ int main(void)
 		if (pids[i] == 0)
 			hammer(seed + i, i < PRIVILEGED, end, counts);
 	}
-	for (i = 0; i < ARRAY_SIZE(pids); i++)
-		failed += reap(pids[i]) != 0;
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		int status = reap(pids[i]);
+
+		if (status)
+			ksft_print_msg("%s process %u ended with status 0x%x\n", i < PRIVILEGED ? "privileged" : "unprivileged",
+				       i, status);
+		failed += status != 0;
+	}
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
 		ksft_print_msg("%-14s %8llu, %llu without an error\n", ops[i].name,
 			       (unsigned long long)counts->done[i], (unsigned long long)counts->well[i]);
