@@ -207,7 +207,9 @@ int gcs_stream_opened(struct gcs_stream *s);
 void gcs_stream_closed(struct gcs_stream *s);
 
 /* stream_attach.c */
-struct file *gcs_stream_connection(int fd);
+struct file *gcs_sock_get(int fd);
+int gcs_sock_claim(struct file *file, void *user);
+void gcs_sock_release(struct file *file);
 void gcs_stream_set_sock(struct gcs_stream *s, struct file *sock, u64 out);
 struct file *gcs_stream_unset_sock(struct gcs_stream *s);
 void gcs_sock_close(struct file *sock, int how);

@@ -337,7 +337,7 @@ struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
 		return ERR_PTR(-EINVAL);
 
 	if (arg->socket_fd != -1) {
-		sock = gcs_stream_connection(arg->socket_fd);
+		sock = gcs_sock_get(arg->socket_fd);
 		if (IS_ERR(sock))
 			return sock;
 	}
@@ -368,6 +368,12 @@ struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
 		s->keep = arg->keep ?: GCS_KEEP_DEFAULT;
 	s->size = roundup_pow_of_two(GCS_RING_SIZE + s->keep);
 
+	if (sock) {
+		err = gcs_sock_claim(sock, s);
+		if (err)
+			goto err_claim;
+	}
+
 	flags = way == GCS_STREAM_READ ? O_RDONLY : O_WRONLY;
 	if (arg->flags & GCS_STREAM_NONBLOCK)
 		flags |= O_NONBLOCK;
@@ -389,6 +395,9 @@ struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
 	return file;
 
 err_file:
+	if (sock)
+		gcs_sock_release(sock);
+err_claim:
 	xa_release(&gcs_streams, id);
 	gcs_stream_put(s);
 	goto err_pin;

@@ -47,23 +47,35 @@ static int stream_sock_wake(wait_queue_entry_t *entry, unsigned int mode, int sy
 	return 0;
 }
 
-/* Two streams would mix their bytes. Whose callback waits on the socket has it. */
-static bool sock_taken(struct socket *sock)
+/*
+ * Two would mix their bytes: a socket has one user, from before it is used until it is let go. As is usual, whoever has
+ * set sk_user_data is that one, and sockmap leaves it alone.
+ */
+int gcs_sock_claim(struct file *file, void *user)
 {
-	wait_queue_head_t *wait = sk_sleep(sock->sk);
-	wait_queue_entry_t *entry;
-	unsigned long flags;
-	bool taken = false;
+	struct sock *sk = sock_from_file(file)->sk;
+	int err = 0;
 
-	spin_lock_irqsave(&wait->lock, flags);
-	list_for_each_entry(entry, &wait->head, entry)
-		taken |= entry->func == stream_sock_wake;
-	spin_unlock_irqrestore(&wait->lock, flags);
-	return taken;
+	write_lock_bh(&sk->sk_callback_lock);
+	if (rcu_access_pointer(__sk_user_data(sk)))
+		err = -EBUSY;
+	else
+		rcu_assign_sk_user_data(sk, user);
+	write_unlock_bh(&sk->sk_callback_lock);
+	return err;
 }
 
-/* The file of a socket that a stream may take. */
-struct file *gcs_stream_connection(int fd)
+void gcs_sock_release(struct file *file)
+{
+	struct sock *sk = sock_from_file(file)->sk;
+
+	write_lock_bh(&sk->sk_callback_lock);
+	rcu_assign_sk_user_data(sk, NULL);
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* The file of a connection that may be claimed. */
+struct file *gcs_sock_get(int fd)
 {
 	struct socket *sock;
 	int err;
@@ -75,8 +87,6 @@ struct file *gcs_stream_connection(int fd)
 		err = -EPROTOTYPE;
 	else if (sock->state != SS_CONNECTED && sock->state != SS_DISCONNECTING)
 		err = -ENOTCONN;
-	else if (sock_taken(sock))
-		err = -EBUSY;
 	else
 		return sock->file;
 	sockfd_put(sock);
@@ -84,8 +94,8 @@ struct file *gcs_stream_connection(int fd)
 }
 
 /*
- * Called under the lock, while nobody is sending. Takes over the reference. The next byte to send
- * is @out.
+ * Called under the lock, while nobody is sending. Takes over the reference and the claim. The next byte
+ * to send is @out.
  */
 void gcs_stream_set_sock(struct gcs_stream *s, struct file *sock, u64 out)
 {
@@ -108,7 +118,7 @@ void gcs_stream_set_sock(struct gcs_stream *s, struct file *sock, u64 out)
 	gcs_stream_kick(s);
 }
 
-/* Called under the lock. Returns the socket's file with its reference. */
+/* Called under the lock. Returns the socket's file with its reference and claim. */
 struct file *gcs_stream_unset_sock(struct gcs_stream *s)
 {
 	struct file *sock = s->sock;
@@ -126,6 +136,7 @@ void gcs_sock_close(struct file *sock, int how)
 {
 	if (how >= 0)
 		kernel_sock_shutdown(sock_from_file(sock), how);
+	gcs_sock_release(sock);
 	__fput_sync(sock);
 }
 
@@ -204,9 +215,14 @@ int gcs_stream_attach(struct gcs_stream *s, const struct gcs_stream_attach *arg)
 	struct file *sock, *old = NULL;
 	int err;
 
-	sock = gcs_stream_connection(arg->socket_fd);
+	sock = gcs_sock_get(arg->socket_fd);
 	if (IS_ERR(sock))
 		return PTR_ERR(sock);
+	err = gcs_sock_claim(sock, s);
+	if (err) {
+		fput(sock);
+		return err;
+	}
 
 	spin_lock(&s->lock);
 	err = may_attach(s, arg);
@@ -224,7 +240,9 @@ int gcs_stream_attach(struct gcs_stream *s, const struct gcs_stream_attach *arg)
 	}
 	spin_unlock(&s->lock);
 
-	if (old)
+	if (old) {
+		gcs_sock_release(old);
 		fput(old);
+	}
 	return err;
 }

@@ -283,6 +283,25 @@ static void put_socks(struct file *in, struct file *out)
 		fput(out);
 }
 
+/*
+ * Called under the lock: the sockets are the tty's until it has finished. One may serve both ways, and may come for each
+ * by itself.
+ */
+static int claim_socks(struct gcs_tty *t, struct file *in, struct file *out)
+{
+	bool claim_in = in && in != t->out_sock;
+	int err = 0;
+
+	if (claim_in)
+		err = gcs_sock_claim(in, t);
+	if (!err && out && out != in && out != t->in_sock) {
+		err = gcs_sock_claim(out, t);
+		if (err && claim_in)
+			gcs_sock_release(in);
+	}
+	return err;
+}
+
 static void free_buffer(struct gcs_tty_way *w)
 {
 	if (w->buf)
@@ -318,10 +337,14 @@ static struct sk_buff *tty_finished(struct gcs_tty *t, enum gcs_stream_reason re
 
 	free_buffer(&t->in);
 	free_buffer(&t->out);
-	if (in)
+	if (in && in == out)
+		fput(in);
+	else if (in)
 		gcs_sock_close(in, -1);
 	if (out)
 		gcs_sock_close(out, reason == GCS_REASON_EOF ? -1 : SHUT_RDWR);
+	if (sock_from_file(t->file))
+		gcs_sock_release(t->file);
 	xa_erase(&gcs_ttys, t->id);
 	atomic_inc(&gcs_ttys_generation);
 	event = gcs_netlink_tty_event(t, reason);
@@ -416,12 +439,12 @@ static int get_socks(int in_fd, int out_fd, struct file **in, struct file **out)
 	*in = NULL;
 	*out = NULL;
 	if (in_fd != -1) {
-		*in = gcs_stream_connection(in_fd);
+		*in = gcs_sock_get(in_fd);
 		if (IS_ERR(*in))
 			return PTR_ERR(*in);
 	}
 	if (out_fd != -1) {
-		*out = gcs_stream_connection(out_fd);
+		*out = gcs_sock_get(out_fd);
 		if (IS_ERR(*out)) {
 			if (*in)
 				fput(*in);
@@ -486,16 +509,27 @@ int gcs_tty_open(const struct gcs_tty_open *arg, u64 id)
 	err = gcs_tty_watch_file(t);
 	if (err)
 		goto err_watch;
+	err = sock_from_file(t->file) ? gcs_sock_claim(t->file, t) : 0;
+	if (err)
+		goto err_watch;
 
 	trace_gcs_tty_open(t);
 	/* Under the lock, because it may finish at once. The place was reserved: nothing is allocated. */
 	spin_lock(&t->lock);
+	err = claim_socks(t, in, out);
+	if (err) {
+		spin_unlock(&t->lock);
+		goto err_claim;
+	}
 	tty_set_socks(t, arg->flags, in, out);
 	xa_store(&gcs_ttys, id, t, GFP_ATOMIC);
 	atomic_inc(&gcs_ttys_generation);
 	spin_unlock(&t->lock);
 	return 0;
 
+err_claim:
+	if (sock_from_file(t->file))
+		gcs_sock_release(t->file);
 err_watch:
 	gcs_tty_unwatch(t);
 	xa_release(&gcs_ttys, id);
@@ -528,6 +562,8 @@ int gcs_tty_attach(struct gcs_tty *t, u32 flags, int in_fd, int out_fd)
 		 ((out || flags) && (t->out_sock || t->flags & GCS_TTY_DISCARD)))
 		err = -EISCONN;
 	else
+		err = claim_socks(t, in, out);
+	if (!err)
 		tty_set_socks(t, flags, in, out);
 	spin_unlock(&t->lock);
 

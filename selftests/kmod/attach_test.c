@@ -583,20 +583,4 @@ TEST_F(attach, another_process_finds_the_stream_of_a_killed_one_by_its_cookie)
 	EXPECT_EQ(10000, info.out);
 }
 
-TEST_F(attach, a_socket_serves_one_stream)
-{
-	int host, sock = vsock_pair(&host);
-	uint64_t id;
-	int fd = stream_open(self->dev, GCS_STREAM_WRITE, sock, 0, NULL);
-	int other = stream_open(self->dev, GCS_STREAM_READ, -1, 0, &id);
-
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(-1, stream_open(self->dev, GCS_STREAM_READ, sock, 0, NULL));
-	EXPECT_EQ(EBUSY, errno);
-	EXPECT_EQ(-1, stream_attach(self->dev, id, sock));
-	EXPECT_EQ(EBUSY, errno);
-	close(fd);
-	close(other);
-}
-
 TEST_HARNESS_MAIN

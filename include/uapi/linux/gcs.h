@@ -74,9 +74,10 @@ struct gcs_info {
  * sending side is shut down, the peer's end of file is awaited (at most GCS_PEER_EOF_MS), and
  * GCS_CMD_STREAM_FINISHED is sent. When the last descriptor of a read stream is closed, its
  * receiving side is shut down and the stream is finished at once, also if it has no socket yet. A
- * socket serves one stream. The file's inode number is the id; it is mode 0600 and owned by the
- * caller, may be chowned, and can be opened again by /proc/<pid>/fd until the last close (-ENXIO),
- * in its own direction (-EACCES) or, as a FIFO, for both; the other direction then is -EBADF.
+ * socket serves one stream or tty, from this call until it is let go. The file's inode number is the
+ * id; it is mode 0600 and owned by the caller, may be chowned, and can be opened again by
+ * /proc/<pid>/fd until the last close (-ENXIO), in its own direction (-EACCES) or, as a FIFO, for
+ * both; the other direction then is -EBADF.
  *
  * With GCS_STREAM_KEEP a connection is lost, not ended, when it is reset or the peer closes it, or does
  * not read from it any more, before everything was written and sent; for a read stream, when it is
@@ -84,7 +85,8 @@ struct gcs_info {
  * sent and the sending side is shut down, any end of the connection is the peer's end of file.
  *
  * Errors: -EBADF @socket_fd is not open, -ENOTSOCK not a socket, -EPROTOTYPE not an AF_VSOCK
- * stream, -ENOTCONN not connected, -EBUSY a stream has it already, -EMFILE, -ENFILE, -ENOMEM.
+ * stream, -ENOTCONN not connected, -EBUSY a stream or tty has it already (or another user in the kernel,
+ * such as a sockmap), -EMFILE, -ENFILE, -ENOMEM.
  */
 struct gcs_stream_open {
 	__u32 size;
@@ -201,8 +203,8 @@ struct gcs_stream_finish {
  * Bytes that were received after the file took no more, or read from it and not sent, are counted as lost.
  *
  * Returns 0. Errors: -EBADF @fd or a socket is not open, or @fd not for the way that a socket is given for; -EINVAL
- * @fd is none of these, such as the slave; -ENOTCONN @fd or a socket is not connected; -ENOTSOCK, -EPROTOTYPE of a
- * socket as in struct gcs_stream_open; -ENOMEM.
+ * @fd is none of these, such as the slave; -ENOTCONN @fd or a socket is not connected; -EBUSY a stream or another tty
+ * has a socket or @fd already, if that is one; -ENOTSOCK, -EPROTOTYPE of a socket as in struct gcs_stream_open; -ENOMEM.
  */
 struct gcs_tty_open {
 	__u32 size;
