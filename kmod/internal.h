@@ -69,6 +69,7 @@ enum gcs_sender {
  * @want_space: @work waits for @space_seq to change
  * @state: enum gcs_stream_state; changed under @lock, may be read without
  * @sender: enum gcs_sender
+ * @copying: the writer that is @sender has sent and counted what it can, and copies the rest
  * @sealed: no more bytes may enter
  * @peer_eof: the peer has shut down its sending side in good order; latched, a close may follow it
  * @closed: the last file was closed; it cannot be opened again
@@ -122,6 +123,7 @@ struct gcs_stream {
 
 	u8 state;
 	u8 sender;
+	bool copying;
 	bool sealed;
 	bool peer_eof;
 	bool closed;

@@ -232,7 +232,15 @@ static int stream_advance_written(struct gcs_stream *s, u64 now)
 			return GCS_REASON_PEER;
 	}
 
-	return s->deadline && now >= s->deadline ? GCS_REASON_DEADLINE : -1;
+	if (!s->deadline || now < s->deadline)
+		return -1;
+	/* What is being sent at this moment is counted first, with which the writer comes back; it must not begin again. */
+	if (s->sender == GCS_SENDER_INLINE && !s->copying) {
+		WRITE_ONCE(s->sealed, true);
+		wake_up_all(&s->wait);
+		return -1;
+	}
+	return GCS_REASON_DEADLINE;
 }
 
 static int stream_advance_read(struct gcs_stream *s, u64 now)
@@ -268,7 +276,8 @@ static void stream_arm_timer(struct gcs_stream *s, u64 now)
 {
 	u64 next = U64_MAX;
 
-	if (s->deadline)
+	/* After it, a writer is waited for. */
+	if (s->deadline > now)
 		next = s->deadline;
 	if (s->state == GCS_STATE_CLOSING)
 		next = min(next, s->eof);

@@ -133,12 +133,9 @@ static ssize_t ring_send(struct gcs_stream *s, struct socket *sock, u32 len)
 
 	spin_lock(&s->lock);
 	if (ret > 0) {
-		/* When a deadline has passed meanwhile, this was already counted as lost. */
-		if (s->state != GCS_STATE_FINISHED) {
-			ring_sent(s, ret);
-			s->out += ret;
-			s->flushes++;
-		}
+		ring_sent(s, ret);
+		s->out += ret;
+		s->flushes++;
 	} else if (ret == -EPIPE) {
 		gcs_stream_broken(s);
 	}
@@ -210,7 +207,7 @@ static void inline_done(struct gcs_stream *s, u32 n)
 	WRITE_ONCE(s->last_ns, local_clock());
 	s->last = get_jiffies_64();
 	WRITE_ONCE(s->sender, s->head != s->tail ? GCS_SENDER_WORK : GCS_SENDER_NONE);
-	if ((s->sender == GCS_SENDER_WORK || s->state != GCS_STATE_OPEN || s->next) &&
+	if ((s->sender == GCS_SENDER_WORK || s->state != GCS_STATE_OPEN || s->sealed || s->next) &&
 	    s->state != GCS_STATE_FINISHED)
 		gcs_stream_kick(s);
 }
@@ -268,12 +265,22 @@ static ssize_t write_small_inline(struct gcs_stream *s, struct file *file, struc
 				  size_t n)
 {
 	ssize_t sent, ret;
+	size_t counted = 0;
 	size_t rest = 0;
 	bool discard;
 
 	ret = send_inline(s, sock_from_file(file), from, n);
 	sent = max_t(ssize_t, ret, 0);
 	if (sent < n && ret != -EPIPE) {
+		/* What was sent is counted before the copy, which may take for ever: the stream need not wait for that. */
+		spin_lock(&s->lock);
+		s->in += sent;
+		s->out += sent;
+		counted = sent;
+		s->copying = true;
+		if (s->sealed)
+			gcs_stream_kick(s);
+		spin_unlock(&s->lock);
 		ret = n;
 		/* The place is ours as long as we own the sending: it may fault. */
 		if (!READ_ONCE(s->ring) && !ring_alloc(s))
@@ -295,9 +302,10 @@ static ssize_t write_small_inline(struct gcs_stream *s, struct file *file, struc
 		rest = 0;
 		ret = -EPIPE;
 	}
-	s->in += sent + rest;
-	s->out += sent;
+	s->in += sent - counted + rest;
+	s->out += sent - counted;
 	s->inlines += sent > 0;
+	s->copying = false;
 	inline_done(s, n - rest);
 	spin_unlock(&s->lock);
 
@@ -393,7 +401,7 @@ static void write_ring(struct gcs_stream *s)
 
 	spin_lock(&s->lock);
 	WRITE_ONCE(s->last_ns, local_clock());
-	if (ret == len && s->state == GCS_STATE_OPEN && !s->next &&
+	if (ret == len && s->state == GCS_STATE_OPEN && !s->sealed && !s->next &&
 	    s->tail - s->head < GCS_GATHER_MAX) {
 		WRITE_ONCE(s->sender, GCS_SENDER_NONE);
 		if (s->head != s->tail)

@@ -178,6 +178,92 @@ TEST_F(wait, kill_ends_a_writer_that_is_sending_from_its_own_memory)
 	EXPECT_EQ(1, write(self->w, "x", 1));
 }
 
+TEST_F(wait, a_deadline_counts_what_a_writer_has_sent_from_its_own_memory)
+{
+	const size_t size = 8 << 20;
+	struct stream_info info;
+	struct gcs_nl events;
+	ssize_t took = 0;
+	int report[2];
+	uint64_t id;
+	int host, fd;
+	pid_t pid;
+
+	ASSERT_EQ(0, nl_open(&events, true));
+	ASSERT_EQ(0, pipe(report));
+	fd = stream_pair(self->dev, GCS_STREAM_WRITE, &host, &id);
+	/* The connection takes an even number of bytes: the piece with which it is full is sent in part. */
+	EXPECT_TRUE(write_pattern(fd, 0, 1));
+	pid = fork();
+	if (!pid) {
+		char *buf = malloc(size);
+
+		fill_pattern(buf, 1, size);
+		took = write(fd, buf, size);
+		_exit(write(report[1], &took, sizeof(took)) != sizeof(took));
+	}
+	EXPECT_TRUE(still_waits(pid));
+	ASSERT_EQ(0, stream_finish(self->dev, id, 0, 10000, 1));
+	ASSERT_EQ(0, wait_finished(&events, id, WAIT_MS, &info));
+	EXPECT_EQ(GCS_REASON_DEADLINE, info.reason);
+	EXPECT_EQ(0, reap(pid));
+	ASSERT_EQ((ssize_t)sizeof(took), read(report[0], &took, sizeof(took)));
+	EXPECT_EQ(took + 1ull, info.in);
+	EXPECT_EQ(info.in, info.out + info.lost);
+	EXPECT_EQ((int64_t)info.out, read_pattern_to_eof(host, 0));
+	close(events.fd);
+	close(host);
+	close(fd);
+}
+
+TEST_F_TIMEOUT(wait, a_deadline_in_the_middle_of_writes_counts_exactly, 60)
+{
+	struct stream_info info;
+	struct gcs_nl events;
+
+	ASSERT_EQ(0, nl_open(&events, true));
+	for (int i = 0; i < 40; i++) {
+		const size_t size = i % 2 ? PIPE_BUF - 7 : 3 * PIPE_BUF * (1 + i);
+		char *buf = malloc(size);
+		uint64_t id, read_bytes = 0;
+		int host, fd = stream_pair(self->dev, GCS_STREAM_WRITE, &host, &id), report[2];
+		pid_t writer, reader;
+		char c = 0;
+
+		ASSERT_EQ(0, pipe(report));
+		reader = fork();
+		if (!reader) {
+			static char sink[65536];
+			ssize_t n;
+
+			while ((n = read(host, sink, sizeof(sink))) > 0)
+				read_bytes += n;
+			_exit(write(report[1], &read_bytes, sizeof(read_bytes)) != sizeof(read_bytes));
+		}
+		writer = fork();
+		if (!writer) {
+			memset(buf, 'x', size);
+			while (write(fd, buf, size) > 0)
+				;
+			_exit(0);
+		}
+		close(fd);
+		EXPECT_EQ(1, recv(host, &c, 1, MSG_PEEK));
+		ASSERT_EQ(0, stream_finish(self->dev, id, 0, 10000, 1));
+		ASSERT_EQ(0, wait_finished(&events, id, WAIT_MS, &info));
+		EXPECT_EQ(info.in, info.out + info.lost);
+		reap(writer);
+		reap(reader);
+		ASSERT_EQ((ssize_t)sizeof(read_bytes), read(report[0], &read_bytes, sizeof(read_bytes)));
+		EXPECT_EQ(info.out, read_bytes);
+		free(buf);
+		close(host);
+		close(report[0]);
+		close(report[1]);
+	}
+	close(events.fd);
+}
+
 TEST_F(wait, kill_ends_a_blocked_writer_and_a_blocked_reader)
 {
 	pid_t writer, reader, waiter;
