@@ -53,6 +53,14 @@ static __poll_t gcs_file_poll(struct file *file, poll_table *wait)
 	return gcs_stream_write_poll(s);
 }
 
+/* As a pipe's: O_ASYNC. */
+static int gcs_file_fasync(int fd, struct file *file, int on)
+{
+	struct gcs_stream *s = file->private_data;
+
+	return fasync_helper(fd, file, on, &s->fasync);
+}
+
 static int gcs_fionread(struct gcs_stream *s)
 {
 	struct file *sock;
@@ -106,6 +114,7 @@ static const struct file_operations gcs_file_fops = {
 	.read_iter = gcs_stream_read_iter,
 	.write_iter = gcs_stream_write_iter,
 	.poll = gcs_file_poll,
+	.fasync = gcs_file_fasync,
 	.unlocked_ioctl = gcs_file_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.splice_read = gcs_file_splice_read,

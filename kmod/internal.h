@@ -57,6 +57,7 @@ enum gcs_sender {
  * @flags: GCS_STREAM_*; this, @size, @keep and @lost_ms never change
  * @opens: open files, not counting duplicates of one
  * @wait: readers, writers and pollers of the file
+ * @fasync: who gets a signal instead
  * @work: sends the ring and makes every change of state after the stream was opened
  * @timer: runs @work again at the next deadline; armed by @work alone
  * @gather: runs @work when a burst of small writes is over, or has taken long enough
@@ -110,6 +111,7 @@ struct gcs_stream {
 	u32 flags;
 	u32 opens;
 	wait_queue_head_t wait;
+	struct fasync_struct *fasync;
 	struct work_struct work;
 	struct timer_list timer;
 	struct hrtimer gather;
@@ -176,6 +178,12 @@ static inline bool gcs_stream_live(const struct gcs_stream *s)
 
 	return !READ_ONCE(s->sealed) && (state == GCS_STATE_DETACHED || state == GCS_STATE_OPEN ||
 					 state == GCS_STATE_LOST);
+}
+
+/* SIGIO, wherever pollers are woken. May be called in an interrupt. */
+static inline void gcs_stream_signal(struct gcs_stream *s)
+{
+	kill_fasync(&s->fasync, SIGIO, s->flags & GCS_STREAM_READ ? POLL_IN : POLL_OUT);
 }
 
 /* msecs_to_jiffies() takes half of the values for infinity. */

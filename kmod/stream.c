@@ -91,6 +91,7 @@ void gcs_stream_set_state(struct gcs_stream *s, enum gcs_stream_state state)
 	trace_gcs_stream_state(s, state);
 	WRITE_ONCE(s->state, state);
 	wake_up_all(&s->wait);
+	gcs_stream_signal(s);
 }
 
 struct file *gcs_stream_get_sock(struct gcs_stream *s)

@@ -29,6 +29,7 @@ static int stream_sock_wake(wait_queue_entry_t *entry, unsigned int mode, int sy
 		}
 		if (wq_has_sleeper(&s->wait))
 			wake_up_poll(&s->wait, EPOLLIN | EPOLLRDNORM | EPOLLHUP);
+		gcs_stream_signal(s);
 		return 0;
 	}
 

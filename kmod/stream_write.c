@@ -83,6 +83,7 @@ static void ring_sent(struct gcs_stream *s, u32 n)
 	if (s->stalled && gcs_stream_room(s) >= GCS_RING_SIZE / 2) {
 		s->stalled = false;
 		wake_up_poll(&s->wait, EPOLLOUT | EPOLLWRNORM);
+		gcs_stream_signal(s);
 	}
 }
 

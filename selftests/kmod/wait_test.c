@@ -264,6 +264,58 @@ TEST_F_TIMEOUT(wait, a_deadline_in_the_middle_of_writes_counts_exactly, 60)
 	close(events.fd);
 }
 
+/* A signal comes when @fd can be read or written: what SIGIO says of it, or 0. */
+static long async_signal(int fd)
+{
+	struct timespec limit = { .tv_sec = WAIT_MS / 1000 };
+	siginfo_t si;
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	if (sigtimedwait(&set, &si, &limit) != SIGIO || si.si_fd != fd)
+		return 0;
+	return si.si_band;
+}
+
+static bool want_signal(int fd)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return !fcntl(fd, F_SETOWN, getpid()) && !fcntl(fd, F_SETSIG, SIGIO) &&
+	       !fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK);
+}
+
+TEST_F(wait, o_async_signals_as_a_pipe_does)
+{
+	static char buf[65536];
+
+	ASSERT_TRUE(want_signal(self->r));
+	EXPECT_EQ(1, write(self->r_host, "x", 1));
+	EXPECT_TRUE(async_signal(self->r) & POLLIN);
+	EXPECT_EQ(1, read(self->r, buf, 1));
+	close(self->r_host);
+	self->r_host = -1;
+	EXPECT_TRUE(async_signal(self->r) & POLLIN);
+	EXPECT_EQ(0, read(self->r, buf, 1));
+
+	fill(self->w);
+	ASSERT_TRUE(want_signal(self->w));
+	EXPECT_EQ(-1, write(self->w, buf, PIPE_BUF));
+	while (recv(self->w_host, buf, sizeof(buf), MSG_DONTWAIT) > 0 || wait_fd(self->w_host, POLLIN, NOT_MS))
+		;
+	EXPECT_TRUE(async_signal(self->w) & POLLOUT);
+	EXPECT_EQ(PIPE_BUF, write(self->w, buf, PIPE_BUF));
+	close(self->w_host);
+	self->w_host = -1;
+	EXPECT_TRUE(async_signal(self->w) & POLLOUT);
+	EXPECT_EQ(-1, write(self->w, buf, 1));
+	EXPECT_EQ(EPIPE, errno);
+}
+
 TEST_F(wait, kill_ends_a_blocked_writer_and_a_blocked_reader)
 {
 	pid_t writer, reader, waiter;
