@@ -241,7 +241,7 @@ u64 gcs_stream_oldest(const struct gcs_stream *s);
 ssize_t gcs_stream_read_iter(struct kiocb *iocb, struct iov_iter *to);
 __poll_t gcs_stream_read_poll(struct gcs_stream *s);
 size_t gcs_sock_readable(struct socket *sock);
-bool gcs_sock_is_eof(const struct socket *sock, ssize_t err);
+bool gcs_sock_is_eof(struct socket *sock, ssize_t err);
 int gcs_sock_skip_to_eof(struct socket *sock);
 bool gcs_sock_at_end(struct socket *sock);
 bool gcs_stream_peer_eof(struct gcs_stream *s, const struct socket *sock);

@@ -52,8 +52,17 @@ static ssize_t sock_recv(struct socket *sock, struct iov_iter *to, int flags)
 	return ret;
 }
 
+/* What a receive of everything would say, which hv_sock cannot. */
+static int sock_peek(struct socket *sock)
+{
+	struct msghdr msg = {};
+
+	iov_iter_discard(&msg.msg_iter, ITER_DEST, INT_MAX);
+	return sock_recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT);
+}
+
 /* A pipe's reader knows bytes and the end. hv_sock ends some connections with -EIO. */
-bool gcs_sock_is_eof(const struct socket *sock, ssize_t err)
+bool gcs_sock_is_eof(struct socket *sock, ssize_t err)
 {
 	switch (err) {
 	case 0:
@@ -63,7 +72,8 @@ bool gcs_sock_is_eof(const struct socket *sock, ssize_t err)
 	case -ECONNRESET:
 		return true;
 	case -ENOMEM:
-		return READ_ONCE(vsock_sk(sock->sk)->peer_shutdown) & SEND_SHUTDOWN;
+		/* Only hv_sock says so without touching the reader's memory; else that was missing, and the bytes are still there. */
+		return READ_ONCE(vsock_sk(sock->sk)->peer_shutdown) & SEND_SHUTDOWN && sock_peek(sock) == -ENOMEM;
 	default:
 		return false;
 	}
@@ -181,11 +191,8 @@ __poll_t gcs_stream_read_poll(struct gcs_stream *s)
 /* Bytes that can be read at once; at least whether there are any. */
 size_t gcs_sock_readable(struct socket *sock)
 {
-	struct msghdr msg = {};
-	int ret;
+	int ret = sock_peek(sock);
 
-	iov_iter_discard(&msg.msg_iter, ITER_DEST, INT_MAX);
-	ret = sock_recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT);
 	if (ret >= 0)
 		return ret;
 	/* hv_sock cannot peek. */
@@ -199,11 +206,8 @@ size_t gcs_sock_readable(struct socket *sock)
  */
 bool gcs_sock_at_end(struct socket *sock)
 {
-	struct msghdr msg = {};
-	int ret;
+	int ret = sock_peek(sock);
 
-	iov_iter_discard(&msg.msg_iter, ITER_DEST, INT_MAX);
-	ret = sock_recvmsg(sock, &msg, MSG_PEEK | MSG_DONTWAIT);
 	return ret != -ENOMEM && gcs_sock_is_eof(sock, ret);
 }
 

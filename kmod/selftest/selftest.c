@@ -16,6 +16,7 @@ static const struct {
 	{ "ring", gcs_selftest_ring },
 	{ "compat", gcs_selftest_compat },
 	{ "guid", gcs_selftest_guid },
+	{ "eof", gcs_selftest_eof },
 };
 
 int __init gcs_selftest(void)

@@ -19,5 +19,6 @@
 bool gcs_selftest_ring(void);
 bool gcs_selftest_compat(void);
 bool gcs_selftest_guid(void);
+bool gcs_selftest_eof(void);
 
 #endif /* _GCS_SELFTEST_H */
