@@ -34,6 +34,11 @@ DEFINE_XARRAY(gcs_ttys);
 atomic_t gcs_ttys_generation;
 
 static struct workqueue_struct *gcs_tty_workqueue;
+/*
+ * A pipe's lock is held by who copies from or to his own memory, which may fault for ever: all others wait for him, O_NONBLOCK or
+ * not. They are kept from those of ptys and sockets.
+ */
+static struct workqueue_struct *gcs_pipe_workqueue;
 
 static void tty_free(struct kref *ref)
 {
@@ -83,7 +88,7 @@ void gcs_tty_kick(struct gcs_tty *t, u32 events)
 {
 	atomic_or(events, &t->events);
 	kref_get(&t->ref);
-	if (!queue_work(gcs_tty_workqueue, &t->work))
+	if (!queue_work(t->queue, &t->work))
 		gcs_tty_put(t);
 }
 
@@ -496,6 +501,7 @@ int gcs_tty_open(const struct gcs_tty_open *arg, u64 id)
 	err = -EBADF;
 	if (!has_ways(t->file, arg->flags, arg->in_fd, arg->out_fd))
 		goto err_socks;
+	t->queue = t->pty || sock_from_file(t->file) ? gcs_tty_workqueue : gcs_pipe_workqueue;
 	if (t->file->f_mode & FMODE_WRITE)
 		t->in.to = t->file;
 	if (t->file->f_mode & FMODE_READ)
@@ -607,17 +613,25 @@ int __init gcs_tty_init(void)
 		return -ENOMEM;
 	/* Not for reclaim: reading a tty waits for a work item of the tty layer's, on a workqueue that is not either. */
 	gcs_tty_workqueue = alloc_workqueue("gcs_ttys", WQ_UNBOUND, 0);
-	if (!gcs_tty_workqueue) {
-		kmem_cache_destroy(gcs_tty_buffers);
-		return -ENOMEM;
-	}
+	if (!gcs_tty_workqueue)
+		goto err_ttys;
+	gcs_pipe_workqueue = alloc_workqueue("gcs_pipes", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!gcs_pipe_workqueue)
+		goto err_pipes;
 	return 0;
+
+err_pipes:
+	destroy_workqueue(gcs_tty_workqueue);
+err_ttys:
+	kmem_cache_destroy(gcs_tty_buffers);
+	return -ENOMEM;
 }
 
 /* There is no tty: each holds the module. */
 void gcs_tty_exit(void)
 {
 	WARN_ON(!xa_empty(&gcs_ttys));
+	destroy_workqueue(gcs_pipe_workqueue);
 	destroy_workqueue(gcs_tty_workqueue);
 	kmem_cache_destroy(gcs_tty_buffers);
 }

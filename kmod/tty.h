@@ -89,6 +89,7 @@ struct gcs_tty_way {
  * @cookie: the creator's tag
  * @flags: GCS_TTY_*
  * @work: moves the bytes and makes every change of state but those of attach
+ * @queue: where it is queued
  * @timer: runs @work again at the next deadline; armed by @work alone
  * @file: the pty's master, or what stands for it, until the tty has finished
  * @file_ends: on the file's wait queues; there are two at most
@@ -117,6 +118,7 @@ struct gcs_tty {
 	u64 cookie;
 	u32 flags;
 	struct work_struct work;
+	struct workqueue_struct *queue;
 	struct timer_list timer;
 	struct file *file;
 	struct gcs_tty_end file_ends[2];

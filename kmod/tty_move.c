@@ -2,9 +2,9 @@
 /*
  * The two sides of a terminal relay: what they say, and moving bytes from one to the other
  *
- * Nothing here sleeps on either side. Sockets are asked with MSG_DONTWAIT; a tty's or pipe's only way to be asked
- * likewise is O_NONBLOCK in the file's flags. Whoever else holds the file might take it away again: it is set again before each
- * call, and then the loser of that race is the relay of him who does so.
+ * Nothing here sleeps on either side. Sockets are asked with MSG_DONTWAIT, files that know it (pipes, from 6.5 on) with
+ * IOCB_NOWAIT. The only way to ask others likewise is O_NONBLOCK in the file's flags. Whoever else holds the file might take it
+ * away again: it is set again before each call, and then the loser of that race is the relay of him who does so.
  */
 #include <linux/major.h>
 #include <linux/net.h>
@@ -186,8 +186,14 @@ struct file *gcs_tty_get_file(int fd, bool *pty)
 	return ERR_PTR(err);
 }
 
-static void stay_nonblocking(struct file *file)
+/* What is asked with it does not wait. */
+static void init_nowait_kiocb(struct kiocb *iocb, struct file *file)
 {
+	init_sync_kiocb(iocb, file);
+	if (file->f_mode & FMODE_NOWAIT) {
+		iocb->ki_flags |= IOCB_NOWAIT;
+		return;
+	}
 	/* The flags are everybody's: who changes them at the same time loses this one, or gets it again. */
 	if (data_race(file->f_flags) & O_NONBLOCK)
 		return;
@@ -207,8 +213,7 @@ static ssize_t end_read(struct file *file, void *buf, size_t len)
 	iov_iter_kvec(&msg.msg_iter, ITER_DEST, &vec, 1, len);
 	if (sock)
 		return sock_recvmsg(sock, &msg, MSG_DONTWAIT);
-	stay_nonblocking(file);
-	init_sync_kiocb(&iocb, file);
+	init_nowait_kiocb(&iocb, file);
 	return file->f_op->read_iter(&iocb, &msg.msg_iter);
 }
 
@@ -222,8 +227,7 @@ static ssize_t end_write(struct file *file, void *buf, size_t len)
 	iov_iter_kvec(&msg.msg_iter, ITER_SOURCE, &vec, 1, len);
 	if (sock)
 		return sock_sendmsg(sock, &msg);
-	stay_nonblocking(file);
-	init_sync_kiocb(&iocb, file);
+	init_nowait_kiocb(&iocb, file);
 	return file->f_op->write_iter(&iocb, &msg.msg_iter);
 }
 

@@ -2,6 +2,9 @@
 /*
  * Terminals: what passes through one, and what is held up by whom
  */
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include "gcs_tty_test.h"
@@ -337,6 +340,97 @@ static int threads(void)
 }
 
 #define MANY	1000
+
+enum { PIPES = 300 };
+
+/* Writes to each pipe from memory of its own that is not there. */
+struct faulter {
+	int fd;
+	const char *page;
+};
+
+static void *fault_for_ever(void *arg)
+{
+	const struct faulter *f = arg;
+
+	return (void *)write(f->fd, f->page, 1);
+}
+
+/* A child that holds the locks of all pipes: it never comes back from its page faults. Says so by @ready. */
+static pid_t hold_pipes(int (*pipes)[2], int ready)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	static struct faulter faulters[PIPES];
+	size_t page = sysconf(_SC_PAGESIZE);
+	struct uffd_msg msg;
+	pthread_t thread;
+	pid_t pid = fork();
+	char *mem;
+	int uffd;
+
+	if (pid)
+		return pid;
+	mem = mmap(NULL, PIPES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	reg.range.start = (uintptr_t)mem;
+	reg.range.len = PIPES * page;
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &reg))
+		_exit(write(ready, "-", 1) != 1);
+	for (int i = 0; i < PIPES; i++) {
+		faulters[i] = (struct faulter) { .fd = pipes[i][1], .page = mem + i * page };
+		if (pthread_create(&thread, NULL, fault_for_ever, &faulters[i]))
+			_exit(9);
+	}
+	for (int i = 0; i < PIPES; i++)
+		if (read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+			_exit(9);
+	if (write(ready, "+", 1) == 1)
+		pause();
+	_exit(9);
+}
+
+TEST_F_TIMEOUT(tty, pipes_whose_writers_fault_for_ever_hold_up_no_terminal, 120)
+{
+	static int pipes[PIPES][2];
+	struct tty_info info;
+	struct term t;
+	int ready[2], slave;
+	char c = 0;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe2(ready, O_CLOEXEC));
+	for (int i = 0; i < PIPES; i++)
+		ASSERT_EQ(0, pipe2(pipes[i], O_CLOEXEC));
+	pid = hold_pipes(pipes, ready[1]);
+	ASSERT_EQ(1, read(ready[0], &c, 1));
+	if (c == '-') {
+		reap(pid);
+		SKIP(return, "no userfaultfd");
+	}
+	for (int i = 0; i < PIPES; i++) {
+		uint64_t id;
+
+		ASSERT_EQ(0, tty_open(self->dev, pipes[i][0], -1, -1, GCS_TTY_DISCARD, &id));
+		close(pipes[i][0]);
+		close(pipes[i][1]);
+	}
+
+	slave = term_pty(self->dev, &t, true);
+	EXPECT_EQ(2, write(t.in, "in", 2));
+	EXPECT_TRUE(wait_fd(slave, POLLIN, WAIT_MS));
+	EXPECT_EQ(3, write(slave, "out", 3));
+	EXPECT_TRUE(wait_fd(t.out, POLLIN, WAIT_MS));
+
+	/* With the writer the pipes end, and so do those who waited for them. */
+	kill(pid, SIGKILL);
+	reap(pid);
+	for (int i = 0; i < PIPES; i++)
+		ASSERT_EQ(0, next_tty_event(&self->events, now_ms() + WAIT_MS, &info));
+	close(slave);
+	close(t.in);
+	close(t.out);
+}
 
 TEST_F_TIMEOUT(tty, a_thousand_terminals_without_a_thread_each, 120)
 {

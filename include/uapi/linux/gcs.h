@@ -182,8 +182,8 @@ struct gcs_stream_finish {
  * @size: in: sizeof(struct gcs_tty_open) as the caller knows it
  * @flags: in: GCS_TTY_DISCARD, or 0
  * @fd: in: a pty's master; or a pipe's end, or a connected stream socket. The tty takes a reference; the caller may
- *      go on using it, to resize. A master or a pipe is switched to O_NONBLOCK and must stay so: it is the only way to ask
- *      one without waiting, and a flag that all descriptors of it share.
+ *      go on using it, to resize. A master, and before Linux 6.5 a pipe, is switched to O_NONBLOCK and must stay so: it is the only
+ *      way to ask one without waiting, and a flag that all descriptors of it share.
  * @in_fd: in: the connected AF_VSOCK SOCK_STREAM socket whose bytes are written to @fd, or -1: none,
  *         or it comes with GCS_TTY_ATTACH
  * @out_fd: in: the one that what is read from @fd is sent to, or -1. May be the same as @in_fd.
