@@ -90,14 +90,16 @@ static int is_program(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-/* The programs to run, with their paths; NULL-terminated. */
-static char **select_tests(int argc, char *argv[])
+/* The programs to run, with their paths; NULL-terminated. @words, of which there may be none, are separated by commas. */
+static char **select_tests(char *words)
 {
 	struct dirent **entries;
-	int count = argc - 1;
+	int count = 1;
 	char **list;
 
-	if (count == 0) {
+	for (const char *c = words; c && (c = strchr(c, ',')); c++)
+		count++;
+	if (!words) {
 		count = scandir("/tests", &entries, is_program, alphasort);
 		if (count < 0)
 			init_die("/tests");
@@ -106,7 +108,7 @@ static char **select_tests(int argc, char *argv[])
 	if (!list)
 		init_die("list of tests");
 	for (int i = 0; i < count; i++) {
-		const char *name = argc > 1 ? argv[i + 1] : entries[i]->d_name;
+		const char *name = words ? strsep(&words, ",") : entries[i]->d_name;
 		bool plain = !strchr(name, '/') && !strchr(name, '=');
 
 		if (asprintf(&list[i], "%s%s", plain ? "/tests/" : "", name) < 0)
@@ -150,7 +152,7 @@ int main(int argc, char *argv[])
 	if (pid < 0)
 		init_die("fork");
 	if (pid == 0)
-		_exit(run_tests(select_tests(argc, argv), ktap));
+		_exit(run_tests(select_tests(argc > 1 ? argv[1] : NULL), ktap));
 	do
 		ended = wait(&status);
 	while (ended != pid);
