@@ -41,6 +41,7 @@ struct all {
 	struct inner nested;
 	struct json_object *tree;
 	char *raw;
+	struct inner *optional;
 };
 
 static const struct json_field base_table[] = {
@@ -84,6 +85,7 @@ static const struct json_field table[] = {
 	JSON_NESTED(struct all, nested, "Nested", inner_table, .empty_ok = true),
 	JSON_TREE(struct all, tree, "Tree"),
 	JSON_RAW(struct all, raw, "Raw"),
+	JSON_OPTIONAL(struct all, optional, "Optional", inner_table, struct inner),
 	JSON_END
 };
 
@@ -396,7 +398,8 @@ TEST(what_is_encoded_decodes_to_the_same)
 				   "\"Inner\":{\"A\":1,\"B\":2,\"Deeper\":{\"X\":-2147483648}},"
 				   "\"Items\":[{\"Path\":\"p\"},{\"Path\":\"q\"}],"
 				   "\"Nested\":\"{\\\"A\\\":9,\\\"B\\\":0,\\\"Deeper\\\":{\\\"X\\\":0}}\","
-				   "\"Tree\":{\"t\":[1,2.50]},\"Raw\":[true]}";
+				   "\"Tree\":{\"t\":[1,2.50]},\"Raw\":[true],"
+				   "\"Optional\":{\"A\":3,\"B\":0,\"Deeper\":{\"X\":0}}}";
 	char *out;
 	size_t len;
 
@@ -407,6 +410,25 @@ TEST(what_is_encoded_decodes_to_the_same)
 	free(out);
 }
 
+TEST(an_optional_object_is_there_or_not)
+{
+	char *out;
+
+	ASSERT_EQ(0, decode("{}"));
+	EXPECT_EQ(NULL, v.optional);
+	ASSERT_EQ(0, json_encode(table, &v, &out, NULL, &err));
+	EXPECT_NE(NULL, strstr(out, "\"Optional\":null"));
+	free(out);
+	ASSERT_EQ(0, decode("{\"Optional\":{\"A\":1},\"optional\":{\"B\":2}}"));
+	ASSERT_NE(NULL, v.optional);
+	EXPECT_EQ(1, v.optional->a);
+	EXPECT_EQ(2, v.optional->b);
+	ASSERT_EQ(0, decode("{\"Optional\":{\"A\":1},\"Optional\":null}"));
+	EXPECT_EQ(NULL, v.optional);
+	EXPECT_TRUE(refused("{\"Optional\":[]}", "Optional"));
+	EXPECT_TRUE(refused("{\"Optional\":{\"A\":-1}}", "A"));
+}
+
 static const struct json_field omit_table[] = {
 	JSON_BOOL(struct all, flag, "Flag", .omit_empty = true),
 	JSON_U32(struct all, u32, "U32", .omit_empty = true),
@@ -414,6 +436,7 @@ static const struct json_field omit_table[] = {
 	JSON_STRINGS(struct all, strings, "Strings", .omit_empty = true),
 	JSON_OBJECTS(struct all, items, "Items", item_table, struct item, .omit_empty = true),
 	JSON_MAP(struct all, map, "Map", .omit_empty = true),
+	JSON_OPTIONAL(struct all, optional, "Optional", inner_table, struct inner, .omit_empty = true),
 	JSON_END
 };
 
@@ -456,7 +479,7 @@ TEST(freeing_leaves_zeroes)
 
 	ASSERT_EQ(0, decode("{\"Id\":\"i\",\"Number\":1,\"Flag\":true,\"U8\":1,\"U16\":1,\"U32\":1,\"I32\":1,\"U64\":1,"
 			    "\"String\":\"s\",\"Strings\":[\"s\"],\"Numbers\":[1],\"Map\":{\"a\":\"b\"},\"Inner\":{\"A\":1},"
-			    "\"Items\":[{\"Path\":\"p\"}],\"Nested\":\"{\\\"A\\\":1}\",\"Tree\":{},\"Raw\":1}"));
+			    "\"Items\":[{\"Path\":\"p\"}],\"Nested\":\"{\\\"A\\\":1}\",\"Tree\":{},\"Raw\":1,\"Optional\":{\"A\":1}}"));
 	json_free(table, &v);
 	EXPECT_EQ(0, memcmp(&zero, &v, sizeof(v)));
 }

@@ -33,6 +33,7 @@ enum json_kind {
 	JSON_KIND_NUMBERS,
 	JSON_KIND_MAP,
 	JSON_KIND_OBJECT,
+	JSON_KIND_OPTIONAL,
 	JSON_KIND_OBJECTS,
 	JSON_KIND_NESTED,
 	JSON_KIND_TREE,
@@ -66,7 +67,7 @@ struct json_field {
 	const char *key;
 	enum json_kind kind;
 	size_t offset;
-	const struct json_field *table; /* of OBJECT, OBJECTS, NESTED, BASE */
+	const struct json_field *table; /* of OBJECT, OPTIONAL, OBJECTS, NESTED, BASE */
 	size_t size;			/* of one struct of @table */
 	bool required;	 /* decode: missing and null are errors */
 	bool omit_empty; /* encode: leave out 0, false, "", NULL, empty lists */
@@ -98,6 +99,9 @@ struct json_field {
 /* a struct inside the struct */
 #define JSON_OBJECT(t, m, key, table, ...) \
 	JSON_STRUCT(JSON_KIND_OBJECT, t, m, key, table, sizeof(((t *)0)->m), ##__VA_ARGS__)
+/* @item *, a struct of its own; NULL if missing, which omit_empty leaves out */
+#define JSON_OPTIONAL(t, m, key, table_, item, ...) \
+	JSON_FIELD(JSON_KIND_OPTIONAL, item *, t, m, key, .table = (table_), .size = sizeof(item), ##__VA_ARGS__)
 /* struct json_objects of @item */
 #define JSON_OBJECTS(t, m, key, table_, item, ...) \
 	JSON_FIELD(JSON_KIND_OBJECTS, struct json_objects, t, m, key, .table = (table_), .size = sizeof(item), \

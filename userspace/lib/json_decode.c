@@ -447,6 +447,17 @@ static void decode_nested(struct decode *d, const char **p, const struct json_fi
 	}
 }
 
+static void decode_optional(struct decode *d, const char **p, const struct json_field *f, char **out,
+			    const struct place *at)
+{
+	if (!*out)
+		*out = calloc(1, f->size);
+	if (*out)
+		return decode_object(d, p, f->table, *out, at);
+	no_memory(d, at);
+	*p = json_scan_skip(*p, d->end);
+}
+
 static void decode_tree(struct decode *d, const char **p, struct json_object **out, const struct place *at)
 {
 	struct json_object *tree = NULL;
@@ -489,7 +500,8 @@ static void decode_value(struct decode *d, const char **p, const struct json_fie
 		one[0].offset = 0;
 		/* What Go holds by reference becomes absent, what it holds by value stays. */
 		if (f->kind == JSON_KIND_STRINGS || f->kind == JSON_KIND_NUMBERS || f->kind == JSON_KIND_MAP ||
-		    f->kind == JSON_KIND_OBJECTS || f->kind == JSON_KIND_TREE || f->kind == JSON_KIND_RAW)
+		    f->kind == JSON_KIND_OPTIONAL || f->kind == JSON_KIND_OBJECTS || f->kind == JSON_KIND_TREE ||
+		    f->kind == JSON_KIND_RAW)
 			json_free(one, out);
 		return;
 	}
@@ -506,6 +518,8 @@ static void decode_value(struct decode *d, const char **p, const struct json_fie
 		return decode_map(d, p, (struct json_map *)out, at);
 	case JSON_KIND_OBJECT:
 		return decode_object(d, p, f->table, out, at);
+	case JSON_KIND_OPTIONAL:
+		return decode_optional(d, p, f, (char **)out, at);
 	case JSON_KIND_OBJECTS:
 		return decode_objects(d, p, f, (struct json_objects *)out, at);
 	case JSON_KIND_NESTED:

@@ -197,6 +197,10 @@ static void put_value(struct buffer *b, const struct json_field *f, const char *
 		return put_map(b, (const struct json_map *)at);
 	case JSON_KIND_OBJECT:
 		return put_object(b, f->table, at);
+	case JSON_KIND_OPTIONAL:
+		if (!*(char *const *)at)
+			return puts_(b, "null");
+		return put_object(b, f->table, *(char *const *)at);
 	case JSON_KIND_OBJECTS:
 		return put_objects(b, f, (const struct json_objects *)at);
 	case JSON_KIND_NESTED:
@@ -232,6 +236,7 @@ static bool is_empty(const struct json_field *f, const char *at)
 	case JSON_KIND_STRING:
 		return !*json_str(*(char *const *)at);
 	case JSON_KIND_STRINGS:
+	case JSON_KIND_OPTIONAL:
 	case JSON_KIND_TREE:
 	case JSON_KIND_RAW:
 		return !*(void *const *)at;

@@ -74,6 +74,12 @@ void json_free(const struct json_field *table, void *out)
 		case JSON_KIND_OBJECTS:
 			free_objects(f, (struct json_objects *)at);
 			break;
+		case JSON_KIND_OPTIONAL:
+			if (*(void **)at)
+				json_free(f->table, *(void **)at);
+			free(*(void **)at);
+			*(void **)at = NULL;
+			break;
 		case JSON_KIND_OBJECT:
 		case JSON_KIND_NESTED:
 		case JSON_KIND_BASE:
