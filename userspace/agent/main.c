@@ -2,17 +2,14 @@
 /* gcs, the guest's agent: start-up. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "bridge/bridge.h"
-#include "cgroup.h"
 #include "container/container.h"
 #include "event.h"
 #include "fs.h"
@@ -62,28 +59,13 @@ static int take_standard_fds(struct bridge_options *b, struct gcs_error *err)
 	return 0;
 }
 
-/* Containers live in /pods, which leaves some memory to the rest. container_init() has made it. */
-static int limit_pods(const struct options *o, struct gcs_error *err)
-{
-	struct sysinfo info;
-	uint64_t total;
-	char limit[24];
-
-	if (sysinfo(&info) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "size of memory");
-	total = (uint64_t)info.totalram * info.mem_unit;
-	if (total <= o->root_mem_reserve)
-		return gcs_fail(err, 0, HR_FAIL, "-root-mem-reserve-bytes %" PRIu64 " leaves nothing of %" PRIu64,
-				o->root_mem_reserve, total);
-	snprintf(limit, sizeof(limit), "%" PRIu64, total - o->root_mem_reserve);
-	return cgroup_set("/pods", "memory.max", limit, err);
-}
-
 static int start(const struct options *o, struct gcs_error *err)
 {
 	const struct container_options container = {
 		.runtime = o->runtime,
 		.use_kmod = !o->no_kmod,
+		.memory_reserve = o->root_mem_reserve,
+		.agent_threshold = o->gcs_mem_limit,
 		.on_exit = bridge_container_exited,
 	};
 	struct bridge_options bridge = {
@@ -107,7 +89,7 @@ static int start(const struct options *o, struct gcs_error *err)
 	if (container_init(&container, err) < 0)
 		return -1;
 	/* On standard input and output it is a test, perhaps without a VM of its own. */
-	if (limit_pods(o, err) < 0) {
+	if (container_limit_pods(err) < 0) {
 		if (!o->use_inouterr)
 			return -1;
 		log_warning("%s", err->text);

@@ -23,7 +23,7 @@ struct options {
 	const char *runtime;		/* "crun" or "runc" */
 	int64_t kmsg_level;
 	uint64_t root_mem_reserve;
-	uint64_t gcs_mem_limit;
+	uint64_t gcs_mem_limit;		/* a threshold to warn at */
 	const char **unknown;		/* flags that were ignored, NULL-terminated, or NULL */
 };
 

@@ -70,6 +70,13 @@ int cgroup_open(const char *path, struct gcs_error *err)
 	return fd;
 }
 
+char *cgroup_get(const char *path, const char *file, struct gcs_error *err)
+{
+	char name[PATH_MAX];
+
+	return file_name(name, sizeof(name), path, file, err) < 0 ? NULL : fs_read(name, 8192, err);
+}
+
 int cgroup_set(const char *path, const char *file, const char *value, struct gcs_error *err)
 {
 	char name[PATH_MAX];

@@ -20,6 +20,9 @@ int cgroup_make(const char *path, struct gcs_error *err);
 /* A descriptor for struct spawn.cgroup. */
 int cgroup_open(const char *path, struct gcs_error *err);
 
+/* One of its files, malloc'd. Returns NULL with @err. */
+char *cgroup_get(const char *path, const char *file, struct gcs_error *err);
+
 /* Write one of its files. */
 int cgroup_set(const char *path, const char *file, const char *value, struct gcs_error *err);
 

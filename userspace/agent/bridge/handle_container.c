@@ -55,6 +55,18 @@ static int list_processes(const char *id, struct json_objects *list, struct gcs_
 	return 0;
 }
 
+static int read_statistics(const char *id, struct cgroup_stats **s, struct gcs_error *err)
+{
+	/* Asked for twice: the later counts. */
+	if (*s)
+		stats_free(*s);
+	else
+		*s = calloc(1, sizeof(**s));
+	if (!*s)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "GetProperties: statistics");
+	return container_stats(id, *s, err);
+}
+
 int handle_get_properties(struct request *rq, void *message, void *response, struct gcs_error *err)
 {
 	const struct properties_message *m = message;
@@ -66,11 +78,15 @@ int handle_get_properties(struct request *rq, void *message, void *response, str
 	if (container_check(id, err) < 0)
 		return -1;
 	for (char **type = m->query.types; type && *type; type++) {
-		if (strcmp(*type, "ProcessList") != 0) {
+		int ret = 0;
+
+		if (strcmp(*type, "ProcessList") == 0)
+			ret = list_processes(id, &r->properties.processes, err);
+		else if (strcmp(*type, "Statistics") == 0)
+			ret = read_statistics(id, &r->properties.statistics, err);
+		else
 			log_info("GetProperties: skipped property type %s", *type);
-			continue;
-		}
-		if (list_processes(id, &r->properties.processes, err) < 0)
+		if (ret < 0)
 			return -1;
 	}
 	return 0;

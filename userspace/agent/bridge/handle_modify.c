@@ -12,15 +12,17 @@ union settings {
 	struct mapped_disk_settings disk;
 	struct scsi_device_settings scsi;
 	struct combined_layers_settings layers;
+	struct constraints_settings constraints;
 };
 
 typedef int (*modify_fn)(const union settings *s, struct gcs_error *err);
+typedef int (*modify_container_fn)(const char *id, const union settings *s, struct gcs_error *err);
 
 struct resource {
 	const char *name;
 	const struct json_field *table; /* NULL: known, but this guest has it not */
-	modify_fn add, remove;		/* NULL: the RequestType is not supported */
-	bool for_container;
+	modify_fn add, remove, update;	/* NULL: the RequestType is not supported */
+	modify_container_fn container;	/* of a container, whatever the RequestType */
 	bool no_settings;
 };
 
@@ -85,6 +87,16 @@ static int remove_layers(const union settings *s, struct gcs_error *err)
 	return layers_remove(json_str(s->layers.root), err);
 }
 
+static int constrain(const char *id, const union settings *s, struct gcs_error *err)
+{
+	return container_update(id, s->constraints.linux_, err);
+}
+
+static int limit_pods(const union settings *s, struct gcs_error *err)
+{
+	return container_limit_pods(err);
+}
+
 static const struct resource resources[] = {
 	{ .name = "MappedVirtualDisk", .table = mapped_disk_table, .add = add_disk, .remove = remove_disk },
 	{ .name = "SCSIDevice", .table = scsi_device_table, .remove = remove_scsi },
@@ -93,10 +105,10 @@ static const struct resource resources[] = {
 	{ .name = "VPMemDevice" },
 	{ .name = "Network" },
 	{ .name = "VPCIDevice" },
-	{ .name = "ContainerConstraints", .for_container = true },
+	{ .name = "ContainerConstraints", .table = constraints_table, .container = constrain },
 	{ .name = "SecurityPolicy" },
 	{ .name = "SecurityPolicyFragment" },
-	{ .name = "PodCgroupMemoryLimit", .no_settings = true },
+	{ .name = "PodCgroupMemoryLimit", .no_settings = true, .update = limit_pods },
 };
 
 static const struct resource *find(const char *name)
@@ -115,16 +127,20 @@ static int apply(const struct resource *r, const char *request, const char *id, 
 	if (strcmp(id, NULL_GUID) != 0) {
 		if (container_check(id, err) < 0)
 			return -1;
-		if (!r->for_container)
+		if (!r->container)
 			return gcs_fail(err, 0, HR_FAIL, "the ResourceType \"%s\" is not supported for containers",
 					r->name);
 	}
-	if (!r->table)
+	if (r->container)
+		return r->container(id, s, err);
+	if (!r->table && !r->no_settings)
 		return gcs_fail(err, 0, HR_FAIL, "the ResourceType \"%s\" is not supported by this guest", r->name);
 	if (strcmp(request, "Add") == 0)
 		fn = r->add;
 	else if (strcmp(request, "Remove") == 0)
 		fn = r->remove;
+	else if (strcmp(request, "Update") == 0)
+		fn = r->update;
 	if (!fn)
 		return gcs_fail(err, 0, HR_FAIL, "%s: the RequestType \"%.64s\" is not supported", r->name, request);
 	return fn(s, err);

@@ -194,9 +194,97 @@ static const struct json_field process_item_table[] = {
 	JSON_END
 };
 
+/* Every number is left out when it is 0 (lifecycle.md 11.1). */
+#define STAT(type, member, key) JSON_U64(struct type, member, key, .omit_empty = true)
+
+static const struct json_field hugetlb_table[] = {
+	STAT(hugetlb_stats, usage, "usage"),
+	STAT(hugetlb_stats, max, "max"),
+	STAT(hugetlb_stats, failcnt, "failcnt"),
+	JSON_STRING(struct hugetlb_stats, pagesize, "pagesize", .omit_empty = true),
+	JSON_END
+};
+
+static const struct json_field pids_table[] = {
+	STAT(pids_stats, current, "current"),
+	STAT(pids_stats, limit, "limit"),
+	JSON_END
+};
+
+static const struct json_field cpu_usage_table[] = {
+	STAT(cpu_usage, total, "total"),
+	STAT(cpu_usage, kernel, "kernel"),
+	STAT(cpu_usage, user, "user"),
+	JSON_END
+};
+
+static const struct json_field cpu_throttling_table[] = {
+	STAT(cpu_throttling, periods, "periods"),
+	STAT(cpu_throttling, throttled_periods, "throttled_periods"),
+	STAT(cpu_throttling, throttled_time, "throttled_time"),
+	JSON_END
+};
+
+static const struct json_field cpu_table[] = {
+	JSON_OBJECT(struct cpu_stats, usage, "usage", cpu_usage_table),
+	JSON_OBJECT(struct cpu_stats, throttling, "throttling", cpu_throttling_table),
+	JSON_END
+};
+
+static const struct json_field memory_counter_table[] = {
+	STAT(memory_counter, limit, "limit"),
+	STAT(memory_counter, usage, "usage"),
+	STAT(memory_counter, max, "max"),
+	JSON_END
+};
+
+static const struct json_field memory_table[] = {
+	STAT(memory_stats, cache, "cache"),
+	STAT(memory_stats, rss, "rss"),
+	STAT(memory_stats, mapped_file, "mapped_file"),
+	STAT(memory_stats, dirty, "dirty"),
+	STAT(memory_stats, writeback, "writeback"),
+	STAT(memory_stats, pg_fault, "pg_fault"),
+	STAT(memory_stats, pg_maj_fault, "pg_maj_fault"),
+	STAT(memory_stats, inactive_anon, "inactive_anon"),
+	STAT(memory_stats, active_anon, "active_anon"),
+	STAT(memory_stats, inactive_file, "inactive_file"),
+	STAT(memory_stats, active_file, "active_file"),
+	STAT(memory_stats, unevictable, "unevictable"),
+	STAT(memory_stats, hierarchical_memory_limit, "hierarchical_memory_limit"),
+	STAT(memory_stats, hierarchical_swap_limit, "hierarchical_swap_limit"),
+	JSON_OBJECT(struct memory_stats, usage, "usage", memory_counter_table),
+	JSON_OBJECT(struct memory_stats, swap, "swap", memory_counter_table),
+	JSON_OBJECT(struct memory_stats, kernel, "kernel", memory_counter_table),
+	JSON_OBJECT(struct memory_stats, kernel_tcp, "kernel_tcp", memory_counter_table),
+	JSON_END
+};
+
+static const struct json_field empty_table[] = {
+	JSON_END
+};
+
+static const struct json_field oom_table[] = {
+	STAT(oom_stats, oom_kill, "oom_kill"),
+	JSON_END
+};
+
+static const struct json_field statistics_table[] = {
+	JSON_OBJECTS(struct cgroup_stats, hugetlb, "hugetlb", hugetlb_table, struct hugetlb_stats, .omit_empty = true),
+	JSON_OBJECT(struct cgroup_stats, pids, "pids", pids_table),
+	JSON_OBJECT(struct cgroup_stats, cpu, "cpu", cpu_table),
+	JSON_OBJECT(struct cgroup_stats, memory, "memory", memory_table),
+	JSON_OPTIONAL(struct cgroup_stats, blkio, "blkio", empty_table, struct empty_stats, .omit_empty = true),
+	JSON_OBJECT(struct cgroup_stats, rdma, "rdma", empty_table),
+	JSON_OPTIONAL(struct cgroup_stats, oom, "memory_oom_control", oom_table, struct oom_stats, .omit_empty = true),
+	JSON_END
+};
+
 static const struct json_field property_document_table[] = {
 	JSON_OBJECTS(struct property_document, processes, "ProcessList", process_item_table, struct process_item,
 		     .omit_empty = true),
+	JSON_OPTIONAL(struct property_document, statistics, "LCOWMetrics", statistics_table, struct cgroup_stats,
+		      .omit_empty = true),
 	JSON_END
 };
 
@@ -250,6 +338,11 @@ const struct json_field combined_layers_table[] = {
 	JSON_STRING(struct combined_layers_settings, root, "ContainerRootPath"),
 	JSON_OBJECTS(struct combined_layers_settings, layers, "Layers", layer_item_table, struct layer_item),
 	JSON_STRING(struct combined_layers_settings, scratch, "ScratchPath"),
+	JSON_END
+};
+
+const struct json_field constraints_table[] = {
+	JSON_TREE(struct constraints_settings, linux_, "Linux"),
 	JSON_END
 };
 

@@ -3,6 +3,7 @@
 #ifndef GCS_BRIDGE_MESSAGES_H
 #define GCS_BRIDGE_MESSAGES_H
 
+#include "container/stats.h"
 #include "json.h"
 
 /* First in every request. */
@@ -135,6 +136,7 @@ struct properties_response {
 	struct response_base base;
 	struct property_document {
 		struct json_objects processes; /* struct process_item */
+		struct cgroup_stats *statistics;
 	} properties;
 };
 
@@ -175,6 +177,10 @@ struct combined_layers_settings {
 	struct json_objects layers; /* struct layer_item */
 };
 
+struct constraints_settings {
+	struct json_object *linux_; /* linux.resources of an OCI spec */
+};
+
 struct stacks_response {
 	struct response_base base;
 	char *stacks;
@@ -196,7 +202,7 @@ extern const struct json_field wait_message_table[], wait_response_table[];
 extern const struct json_field signal_message_table[], resize_message_table[];
 extern const struct json_field properties_message_table[], properties_response_table[];
 extern const struct json_field modify_message_table[], stacks_response_table[];
-extern const struct json_field mapped_disk_table[], scsi_device_table[], combined_layers_table[];
+extern const struct json_field mapped_disk_table[], scsi_device_table[], combined_layers_table[], constraints_table[];
 extern const struct json_field notification_table[];
 
 /* For messages and responses that have nothing of their own. */

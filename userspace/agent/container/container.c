@@ -120,6 +120,8 @@ int container_create(const char *id, const struct container_config *config, stru
 	c = container_new(id, err);
 	if (!c)
 		return -1;
+	/* Memory may have been added since. */
+	container_limit_pods(NULL);
 	if (create(c, config, err) < 0) {
 		container_forget(c);
 		return -1;
@@ -252,6 +254,22 @@ int container_pids(const char *id, uint32_t **pids, size_t *count, struct gcs_er
 	*pids = NULL;
 	*count = 0;
 	return c ? cgroup_pids(c->cgroup, pids, count, err) : -1;
+}
+
+int container_stats(const char *id, struct cgroup_stats *stats, struct gcs_error *err)
+{
+	_cleanup_container_ struct container *c = container_get(id, err);
+	_cleanup_close_ int dir = -1;
+	struct gcs_error gone;
+
+	if (!c)
+		return -1;
+	dir = cgroup_open(c->cgroup, &gone);
+	if (dir < 0 && gone.err != ENOENT) {
+		*err = gone;
+		return -1;
+	}
+	return stats_read(dir, stats, err);
 }
 
 /* With c->use held exclusively. Every step may be repeated: a failed delete can be asked for again. */

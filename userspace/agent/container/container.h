@@ -13,6 +13,7 @@
 
 #include <json-c/json_object.h>
 
+#include "container/stats.h"
 #include "error.h"
 
 enum container_exit_type { EXIT_UNEXPECTED, EXIT_GRACEFUL, EXIT_FORCED };
@@ -23,6 +24,8 @@ typedef void (*container_exit_fn)(const char *id, const char *activity_id, enum 
 struct container_options {
 	const char *runtime;	   /* "crun" or "runc", found in PATH */
 	bool use_kmod;		   /* stdio by gcs.ko; otherwise by the user-space engine */
+	uint64_t memory_reserve;   /* bytes that /pods may not have */
+	uint64_t agent_threshold;  /* bytes in /gcs that are worth a warning; 0: none are */
 	container_exit_fn on_exit;
 };
 
@@ -85,6 +88,15 @@ int container_shutdown(const char *id, bool graceful, struct gcs_error *err);
 
 /* The pids of all processes in the container; free *@pids. */
 int container_pids(const char *id, uint32_t **pids, size_t *count, struct gcs_error *err);
+
+/* The numbers of its cgroup; zeros if that is gone. @stats has been zeroed; stats_free() in every case. */
+int container_stats(const char *id, struct cgroup_stats *stats, struct gcs_error *err);
+
+/* Change its limits: @resources is the linux.resources of an OCI spec, NULL changes nothing. All of it or nothing. */
+int container_update(const char *id, struct json_object *resources, struct gcs_error *err);
+
+/* Limit what all containers may have to the memory there is now, less container_options.memory_reserve. */
+int container_limit_pods(struct gcs_error *err);
 
 /* Is there such a container, past its creation? */
 int container_check(const char *id, struct gcs_error *err);

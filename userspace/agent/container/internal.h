@@ -127,6 +127,9 @@ int runtime_start(struct container *c, struct gcs_error *err);
 int runtime_exec(struct container *c, struct json_object *process, const int files[3], struct child *child,
 		 struct gcs_error *err);
 
+/* Change its limits; some of them may be changed although it fails. */
+int runtime_update(struct container *c, struct json_object *resources, struct gcs_error *err);
+
 /* @force: also if its init still runs. A container that the runtime does not know is success. */
 int runtime_delete(struct container *c, bool force, struct gcs_error *err);
 

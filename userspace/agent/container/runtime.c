@@ -23,7 +23,7 @@
  */
 struct call {
 	char dir[64];
-	char log[80], pid_file[80], process[80];
+	char log[80], pid_file[80], process[80], resources[80];
 };
 
 static void call_end(struct call *c)
@@ -44,6 +44,7 @@ static int call_begin(struct call *c, const struct container *container, const c
 	snprintf(c->log, sizeof(c->log), "%s/log", c->dir);
 	snprintf(c->pid_file, sizeof(c->pid_file), "%s/pid", c->dir);
 	snprintf(c->process, sizeof(c->process), "%s/process.json", c->dir);
+	snprintf(c->resources, sizeof(c->resources), "%s/resources.json", c->dir);
 	return 0;
 }
 
@@ -235,6 +236,17 @@ int runtime_exec(struct container *c, struct json_object *process, const int fil
 	const char *args[] = { "exec", "-d", "--process", k.process, "--pid-file", k.pid_file, c->id, NULL };
 
 	return call_for_process(c, "exec", &k, args, files, child, err);
+}
+
+int runtime_update(struct container *c, struct json_object *resources, struct gcs_error *err)
+{
+	_cleanup_call_ struct call k = { 0 };
+
+	if (call_begin(&k, c, "update", err) < 0 || spec_write(k.resources, resources, err) < 0)
+		return -1;
+	const char *args[] = { "update", "--resources", k.resources, c->id, NULL };
+
+	return call(c, "update", &k, args, NULL, err);
 }
 
 int runtime_delete(struct container *c, bool force, struct gcs_error *err)
