@@ -13,6 +13,7 @@
 #include "container/container.h"
 #include "event.h"
 #include "fs.h"
+#include "kmsg.h"
 #include "nofile.h"
 #include "options.h"
 #include "storage/storage.h"
@@ -97,6 +98,8 @@ static int start(const struct options *o, struct gcs_error *err)
 	if (storage_init(err) < 0)
 		return -1;
 	bridge_ready();
+	if (kmsg_start(o->kmsg_level, err) < 0)
+		log_warning("%s", err->text);
 	return 0;
 }
 

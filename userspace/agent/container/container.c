@@ -28,6 +28,7 @@ int container_init(const struct container_options *options, struct gcs_error *er
 	container_options = *options;
 	if (make_cgroups(err) < 0 || reap_init(err) < 0 || runtime_init(err) < 0)
 		return -1;
+	memory_events_start();
 	return stdio_init(options->use_kmod, err);
 }
 

@@ -150,6 +150,11 @@ int spec_prepare_process(struct container *c, struct json_object *process, struc
 /* Write config.json. */
 int spec_write(const char *path, struct json_object *spec, struct gcs_error *err);
 
+/* --- memory_events.c ------------------------------------------------------------------------- */
+
+/* Log OOM kills and memory pressure from now on. */
+void memory_events_start(void);
+
 /* --- user.c ---------------------------------------------------------------------------------- */
 
 /* Resolve "user" or "user:group" with /etc/passwd and /etc/group below @rootfs (lifecycle.md 5.1). */
