@@ -129,6 +129,17 @@ void host_stream_close(struct host_stream *s);
  */
 char *host_stream_read(struct host_stream *s, size_t *len);
 
+/* --- the agent's log (host_log.c) -------------------------------------------------------------- */
+
+/* The @n-th line (from 1) that has both texts; waits for it, or the test ends. */
+struct json_object *host_log_line(const struct host *h, const char *text, const char *text2, int n);
+
+/* How many lines have it by now? */
+int host_log_count(const struct host *h, const char *text);
+
+/* The value of a path such as "memory.usage.limit"; NULL if it is not there. */
+struct json_object *json_at(struct json_object *o, const char *path);
+
 /* --- helpers --------------------------------------------------------------------------------- */
 
 /* Print the reason and the end of the agent's log, and end this test as failed. */

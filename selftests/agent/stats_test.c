@@ -2,10 +2,8 @@
 /* Conformance: properties, limits and memory events, against cgroupfs (lifecycle.md section 11). */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,21 +110,9 @@ static struct json_object *properties(struct host *h, const char *cid, const cha
 	return o;
 }
 
-/* The value at a path such as "memory.usage.limit"; NULL if it is not there. */
-static struct json_object *at(struct json_object *o, const char *path)
-{
-	char copy[128], *save, *key;
-
-	snprintf(copy, sizeof(copy), "%s", path);
-	for (key = strtok_r(copy, ".", &save); key; key = strtok_r(NULL, ".", &save))
-		if (!json_object_object_get_ex(o, key, &o))
-			return NULL;
-	return o;
-}
-
 static uint64_t number_at(struct json_object *o, const char *path)
 {
-	return json_object_get_uint64(at(o, path));
+	return json_object_get_uint64(json_at(o, path));
 }
 
 static const struct {
@@ -252,7 +238,7 @@ TEST_F_TIMEOUT(stats, statistics_are_what_the_files_of_the_cgroup_say, 180)
 		EXPECT_EQ(values[i], number_at(o, path))
 			TH_LOG("%s", path);
 		/* 0 is left out. */
-		EXPECT_EQ(values[i] != 0, at(o, path) != NULL)
+		EXPECT_EQ(values[i] != 0, json_at(o, path) != NULL)
 			TH_LOG("%s", path);
 	}
 	EXPECT_EQ(67108864, number_at(o, "LCOWMetrics.memory.usage.limit"));
@@ -263,15 +249,15 @@ TEST_F_TIMEOUT(stats, statistics_are_what_the_files_of_the_cgroup_say, 180)
 	EXPECT_LT(0, number_at(o, "LCOWMetrics.memory.kernel.usage"));
 	EXPECT_LT(0, number_at(o, "LCOWMetrics.cpu.throttling.throttled_time"));
 	/* Empty objects stay. */
-	EXPECT_STREQ("{ }", json_object_to_json_string(at(o, "LCOWMetrics.rdma")));
-	EXPECT_STREQ("{ }", json_object_to_json_string(at(o, "LCOWMetrics.memory.kernel_tcp")));
-	EXPECT_STREQ("{ }", json_object_to_json_string(at(o, "LCOWMetrics.memory_oom_control")));
+	EXPECT_STREQ("{ }", json_object_to_json_string(json_at(o, "LCOWMetrics.rdma")));
+	EXPECT_STREQ("{ }", json_object_to_json_string(json_at(o, "LCOWMetrics.memory.kernel_tcp")));
+	EXPECT_STREQ("{ }", json_object_to_json_string(json_at(o, "LCOWMetrics.memory_oom_control")));
 	io = *file_text("/pods/s1", "io.stat");
-	EXPECT_EQ(io, at(o, "LCOWMetrics.blkio") != NULL);
-	ASSERT_LT(0, json_object_array_length(at(o, "LCOWMetrics.hugetlb")));
-	for (size_t i = 0; i < json_object_array_length(at(o, "LCOWMetrics.hugetlb")); i++) {
-		struct json_object *item = json_object_array_get_idx(at(o, "LCOWMetrics.hugetlb"), i);
-		bool small = strcmp(json_object_get_string(at(item, "pagesize")), "2MB") == 0;
+	EXPECT_EQ(io, json_at(o, "LCOWMetrics.blkio") != NULL);
+	ASSERT_LT(0, json_object_array_length(json_at(o, "LCOWMetrics.hugetlb")));
+	for (size_t i = 0; i < json_object_array_length(json_at(o, "LCOWMetrics.hugetlb")); i++) {
+		struct json_object *item = json_object_array_get_idx(json_at(o, "LCOWMetrics.hugetlb"), i);
+		bool small = strcmp(json_object_get_string(json_at(item, "pagesize")), "2MB") == 0;
 
 		EXPECT_EQ(small ? 4194304 : UINT64_MAX, number_at(item, "max"));
 		EXPECT_EQ(0, number_at(item, "usage"));
@@ -287,7 +273,7 @@ TEST_F_TIMEOUT(stats, several_properties_at_once_and_of_the_dead, 180)
 	struct json_object *o;
 
 	o = properties(h, "s2", ",\"Query\":\"{\\\"PropertyTypes\\\":[\\\"Statistics\\\",\\\"Foo\\\",\\\"ProcessList\\\",\\\"Statistics\\\"]}\"");
-	EXPECT_EQ(1, json_object_array_length(at(o, "ProcessList")));
+	EXPECT_EQ(1, json_object_array_length(json_at(o, "ProcessList")));
 	EXPECT_EQ(1, number_at(o, "LCOWMetrics.pids.current"));
 	EXPECT_EQ(2, json_object_object_length(o));
 	json_object_put(o);
@@ -302,13 +288,13 @@ TEST_F_TIMEOUT(stats, several_properties_at_once_and_of_the_dead, 180)
 	host_notified(h, "s2", NULL);
 	o = properties(h, "s2", STATISTICS);
 	EXPECT_EQ(0, number_at(o, "LCOWMetrics.pids.current"));
-	EXPECT_NE(NULL, at(o, "LCOWMetrics.cpu.usage"));
+	EXPECT_NE(NULL, json_at(o, "LCOWMetrics.cpu.usage"));
 	json_object_put(o);
 	/* With its cgroup gone, too. */
 	rmdir(CGROUP "/pods/s2");
 	o = properties(h, "s2", STATISTICS);
-	EXPECT_STREQ("{ }", json_object_to_json_string(at(o, "LCOWMetrics.memory.usage")));
-	EXPECT_EQ(NULL, at(o, "LCOWMetrics.memory_oom_control"));
+	EXPECT_STREQ("{ }", json_object_to_json_string(json_at(o, "LCOWMetrics.memory.usage")));
+	EXPECT_EQ(NULL, json_at(o, "LCOWMetrics.memory_oom_control"));
 	json_object_put(o);
 	EXPECT_EQ(0, oci_delete(h, "s2"));
 }
@@ -386,51 +372,6 @@ TEST_F_TIMEOUT(stats, the_limit_of_all_pods_follows_the_memory_of_the_vm, 180)
 
 /* --- events ----------------------------------------------------------------------------------- */
 
-/* The @n-th line (from 1) of the agent's log that has both words; waits for it. */
-static struct json_object *log_line(const struct host *h, const char *word, const char *word2, int n)
-{
-	int64_t deadline = host_now_ms() + 2 * WAIT_MS;
-	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	char *line = NULL, buf[4096];
-	struct json_object *o = NULL;
-	size_t size = 0;
-
-	if (watch < 0 || inotify_add_watch(watch, h->log, IN_MODIFY) < 0)
-		host_fail(h, "watch the log: %s", strerror(errno));
-	while (!o) {
-		FILE *f = fopen(h->log, "re");
-		int found = 0;
-
-		while (read(watch, buf, sizeof(buf)) > 0)
-			;
-		while (f && !o && getline(&line, &size, f) > 0)
-			if (strstr(line, word) && strstr(line, word2) && strchr(line, '\n') && ++found == n)
-				o = json_tokener_parse(line);
-		if (f)
-			fclose(f);
-		if (!o && !host_readable(watch, deadline))
-			host_fail(h, "no line %d with \"%s\" and \"%s\" in the log", n, word, word2);
-	}
-	free(line);
-	close(watch);
-	return o;
-}
-
-static int log_count(const struct host *h, const char *word)
-{
-	FILE *f = fopen(h->log, "re");
-	char *line = NULL;
-	size_t size = 0;
-	int n = 0;
-
-	while (f && getline(&line, &size, f) > 0)
-		n += strstr(line, word) != NULL;
-	if (f)
-		fclose(f);
-	free(line);
-	return n;
-}
-
 #define OOM "OOM event occurred in cgroup"
 #define HUNGRY "[\"dd\",\"if=/dev/zero\",\"of=/dev/null\",\"bs=64M\",\"count=1\"]"
 
@@ -444,11 +385,11 @@ TEST_F_TIMEOUT(stats, an_oom_kill_is_exit_code_137_and_one_warning, 180)
 		pid = oci_exec(h, "m1", HUNGRY, NULL, NULL, NULL);
 		ASSERT_LT(0, pid);
 		EXPECT_EQ(137, host_wait(h, "m1", pid));
-		o = log_line(h, OOM, "/pods", n);
-		EXPECT_STREQ("warning", json_object_get_string(at(o, "level")));
-		EXPECT_STREQ("/pods", json_object_get_string(at(o, "cgroup")));
-		EXPECT_STREQ("v2", json_object_get_string(at(o, "cgroup_version")));
-		EXPECT_EQ('2', *json_object_get_string(at(o, "gcsStartTime")));
+		o = host_log_line(h, OOM, "/pods", n);
+		EXPECT_STREQ("warning", json_object_get_string(json_at(o, "level")));
+		EXPECT_STREQ("/pods", json_object_get_string(json_at(o, "cgroup")));
+		EXPECT_STREQ("v2", json_object_get_string(json_at(o, "cgroup_version")));
+		EXPECT_EQ('2', *json_object_get_string(json_at(o, "gcsStartTime")));
 		EXPECT_EQ(n, number_at(o, "count"));
 		EXPECT_EQ(file_number("/pods", "memory.max", NULL), number_at(o, "thresholdBytes"));
 		EXPECT_EQ(file_number("/pods", "memory.max", NULL), number_at(o, "memoryUsageLimit"));
@@ -462,19 +403,19 @@ TEST_F_TIMEOUT(stats, an_oom_kill_is_exit_code_137_and_one_warning, 180)
 		json_object_put(o);
 	}
 	/* The second came after the first, and there is no third. */
-	EXPECT_EQ(2, log_count(h, OOM));
+	EXPECT_EQ(2, host_log_count(h, OOM));
 	/* What the kernel said about it. */
-	o = log_line(h, "kmsg read", "Killed process", 1);
-	EXPECT_STREQ("info", json_object_get_string(at(o, "level")));
-	EXPECT_STREQ("Err", json_object_get_string(at(o, "priority")));
-	EXPECT_STREQ("-", json_object_get_string(at(o, "flags")));
+	o = host_log_line(h, "kmsg read", "Killed process", 1);
+	EXPECT_STREQ("info", json_object_get_string(json_at(o, "level")));
+	EXPECT_STREQ("Err", json_object_get_string(json_at(o, "priority")));
+	EXPECT_STREQ("-", json_object_get_string(json_at(o, "flags")));
 	EXPECT_EQ(0, number_at(o, "facility"));
 	EXPECT_LT(0, number_at(o, "seq"));
 	EXPECT_LT(0, number_at(o, "timesincebootmicro"));
-	EXPECT_NE(NULL, strstr(json_object_get_string(at(o, "message")), "Memory cgroup out of memory"));
+	EXPECT_NE(NULL, strstr(json_object_get_string(json_at(o, "message")), "Memory cgroup out of memory"));
 	json_object_put(o);
 	/* That is Info for the kernel, and no warning. */
-	EXPECT_EQ(0, log_count(h, "\"priority\":\"Info\""));
+	EXPECT_EQ(0, host_log_count(h, "\"priority\":\"Info\""));
 	end(h, "m1", init);
 }
 
@@ -488,8 +429,8 @@ TEST_F_TIMEOUT(stats, pressure_on_a_container_is_a_warning, 180)
 	file_set(h, "/pods/m2", "memory.high", "8388608");
 	pid = oci_exec(h, "m2", HUNGRY, NULL, NULL, NULL);
 	ASSERT_LT(0, pid);
-	o = log_line(h, "memory pressure in cgroup", "/pods", 1);
-	EXPECT_STREQ("warning", json_object_get_string(at(o, "level")));
+	o = host_log_line(h, "memory pressure in cgroup", "/pods", 1);
+	EXPECT_STREQ("warning", json_object_get_string(json_at(o, "level")));
 	EXPECT_EQ(1, number_at(o, "count"));
 	EXPECT_LT(0, number_at(o, "memoryUsage"));
 	json_object_put(o);
@@ -524,8 +465,8 @@ TEST_F_TIMEOUT(stats, the_agent_s_cgroup_above_its_threshold_is_a_warning_and_no
 	}
 	ASSERT_LT(0, pid);
 	for (int n = 1; n <= 2; n++) {
-		o = log_line(h, THRESHOLD, "/gcs", n);
-		EXPECT_STREQ("warning", json_object_get_string(at(o, "level")));
+		o = host_log_line(h, THRESHOLD, "/gcs", n);
+		EXPECT_STREQ("warning", json_object_get_string(json_at(o, "level")));
 		EXPECT_EQ(n, number_at(o, "count"));
 		EXPECT_EQ(n * 32 * MIB, number_at(o, "thresholdBytes"));
 		EXPECT_LT(0, number_at(o, "memoryUsage"));
@@ -535,7 +476,7 @@ TEST_F_TIMEOUT(stats, the_agent_s_cgroup_above_its_threshold_is_a_warning_and_no
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
-	EXPECT_EQ(2, log_count(h, THRESHOLD));
+	EXPECT_EQ(2, host_log_count(h, THRESHOLD));
 	EXPECT_EQ(96 * MIB, file_number("/gcs", "memory.high", NULL));
 }
 

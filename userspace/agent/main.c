@@ -114,7 +114,13 @@ int main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_TRIM_THRESHOLD, 128 << 10);
 	nofile_raise();
-	if (options_parse(&o, argv, &err) < 0 || setup_log(&o, &err) < 0) {
+	if (options_parse(&o, argv, &err) < 0) {
+		/* As far as it was understood: the host's reader of the log wants nothing but JSON. */
+		log_setup(STDERR_FILENO, o.log_json, LOG_INFO);
+		log_line(LOG_FATAL, NULL, "%s", err.text);
+		return 2;
+	}
+	if (setup_log(&o, &err) < 0) {
 		log_line(LOG_FATAL, NULL, "%s", err.text);
 		return 2;
 	}

@@ -125,18 +125,24 @@ static void add_escaped(struct line *l, const char *text, size_t room)
 		l->len += json_escape(l->text + l->len, limit - l->len, text, strlen(text), NULL);
 }
 
-static void add_time(struct line *l)
+void log_time(char text[LOG_TIME_MAX], const struct timespec *t)
 {
-	char text[64];
-	struct timespec now;
 	struct tm tm;
 	size_t n;
 
+	gmtime_r(&t->tv_sec, &tm);
+	n = strftime(text, LOG_TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, LOG_TIME_MAX - n, ".%09ldZ", t->tv_nsec);
+}
+
+static void add_time(struct line *l)
+{
+	char text[LOG_TIME_MAX];
+	struct timespec now;
+
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	n += snprintf(text + n, sizeof(text) - n, ".%09ldZ", now.tv_nsec);
-	add(l, text, n);
+	log_time(text, &now);
+	add_text(l, text);
 }
 
 /* A field goes in whole or not at all. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "error.h"
 
@@ -43,6 +44,10 @@ struct log_context {
 };
 
 void log_context(const struct log_context *context);
+
+/* A time as the host's log reader takes it: RFC 3339, UTC. */
+#define LOG_TIME_MAX 64
+void log_time(char text[LOG_TIME_MAX], const struct timespec *t);
 
 /* One more field of a line: a string, or a number if @text is NULL. */
 struct log_field {

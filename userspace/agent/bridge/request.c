@@ -72,30 +72,6 @@ bool request_is_guid(const char *s)
 	return true;
 }
 
-static int64_t age_us(const struct request *rq)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - rq->received.tv_sec) * 1000000LL + (now.tv_nsec - rq->received.tv_nsec) / 1000;
-}
-
-static void log_answer(const struct request *rq, const struct gcs_error *err)
-{
-	const struct log_field fields[] = {
-		{ .key = "request", .text = frame_type_name(rq->type) },
-		{ .key = "id", .number = rq->id },
-		{ .key = "us", .number = age_us(rq) },
-		{ .key = "result", .number = err ? (int32_t)err->hr : 0 },
-		{ 0 },
-	};
-
-	if (err)
-		log_line(LOG_WARNING, fields, "%s", err->text);
-	else
-		log_line(LOG_DEBUG, fields, "answered");
-}
-
 static void request_free(struct request *rq)
 {
 	pthread_mutex_lock(&lock);
@@ -163,7 +139,7 @@ void request_answer(struct request *rq, void *response, const struct gcs_error *
 		o->done = delivery->done;
 		o->arg = delivery->arg;
 	}
-	log_answer(rq, err);
+	span_end(rq, err);
 	if (ret == 0) {
 		writer_put(o);
 	} else {
@@ -174,23 +150,6 @@ void request_answer(struct request *rq, void *response, const struct gcs_error *
 	}
 	log_context(NULL);
 	request_free(rq);
-}
-
-static void take_trace(struct request *rq)
-{
-	const struct message_base *base = rq->message;
-	const char *parent = NULL;
-
-	rq->log.activity_id = json_str(base->activity_id);
-	rq->log.cid = json_str(base->container_id);
-	for (size_t i = 0; i < base->trace.count; i++)
-		if (strcmp(base->trace.items[i].key, "traceparent") == 0)
-			parent = base->trace.items[i].value;
-	/* 00-<32 trace>-<16 span>-<2 flags> */
-	if (parent && strlen(parent) >= 55 && parent[2] == '-' && parent[35] == '-' && parent[52] == '-') {
-		memcpy(rq->log.trace_id, parent + 3, 32);
-		memcpy(rq->log.span_id, parent + 36, 16);
-	}
 }
 
 static int decode(struct request *rq, struct gcs_error *err)
@@ -204,7 +163,7 @@ static int decode(struct request *rq, struct gcs_error *err)
 	ret = json_decode(row ? row->table : plain_message_table, rq->message, rq->payload, rq->length, err);
 	free(rq->payload);
 	rq->payload = NULL;
-	take_trace(rq);
+	span_begin(rq);
 	if (ret == 0 || !row || row->unparsed)
 		return 0;
 	return gcs_fail_prefix(err, "%s", frame_type_name(rq->type));
@@ -300,6 +259,6 @@ void request_dump(FILE *out)
 	pthread_mutex_lock(&lock);
 	for (const struct request *rq = open_requests; rq; rq = rq->next)
 		fprintf(out, "request %s id %" PRIu64 " open for %" PRId64 " ms\n", frame_type_name(rq->type), rq->id,
-			age_us(rq) / 1000);
+			request_age_us(rq) / 1000);
 	pthread_mutex_unlock(&lock);
 }

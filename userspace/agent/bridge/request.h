@@ -25,6 +25,7 @@ struct request {
 	char *payload;
 	size_t length;
 	struct log_context log;
+	char parent_span[17]; /* "" = the request is the root of its trace */
 	struct timespec received;
 	struct request *prev, *next; /* of the open ones */
 };
@@ -79,6 +80,13 @@ bool bridge_is_given(void);
 
 /* A line for each open request. */
 void request_dump(FILE *out);
+
+/* Since it was read. */
+int64_t request_age_us(const struct request *rq);
+
+/* span.c: after decoding; and when the answer is known. */
+void span_begin(struct request *rq);
+void span_end(const struct request *rq, const struct gcs_error *err);
 
 /* Handlers, by the file that has them. handle_vm.c: */
 int handle_negotiate(struct request *rq, void *message, void *response, struct gcs_error *err);

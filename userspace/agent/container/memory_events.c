@@ -44,7 +44,7 @@ static struct group groups[] = {
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))
 
 static int inotify = -1;
-static char start_time[32];
+static char start_time[LOG_TIME_MAX];
 
 static int64_t log_number(uint64_t n)
 {
@@ -204,11 +204,9 @@ void memory_events_start(void)
 {
 	struct gcs_error err;
 	struct timespec now;
-	struct tm tm;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	strftime(start_time, sizeof(start_time), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	log_time(start_time, &now);
 	inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (inotify < 0) {
 		log_warning("memory events: inotify: %s", strerror(errno));
