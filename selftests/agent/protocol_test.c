@@ -354,6 +354,8 @@ TEST_F(errors, stacks_need_no_payload_and_fit_the_frame)
 	EXPECT_EQ(0, host_call(h, MSG_DUMP_STACKS, Z, "%s", ""));
 	EXPECT_NE(NULL, strstr(answer_text(host_last(h), "GuestStacks"), "WaitForProcess"));
 	EXPECT_NE(NULL, strstr(answer_text(host_last(h), "GuestStacks"), "reader"));
+	EXPECT_NE(NULL, strstr(answer_text(host_last(h), "GuestStacks"), "state: S (sleeping)"));
+	EXPECT_NE(NULL, strstr(answer_text(host_last(h), "GuestStacks"), "state: R (running)"));
 	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, Z, ",\"ProcessId\":%lld", (long long)pid));
 	for (int i = 0; i < 100; i++)
 		EXPECT_EQ(137, answer_number(host_answer(h, waits[i]), "ExitCode"));

@@ -388,6 +388,7 @@ TEST_F_TIMEOUT(stats, an_oom_kill_is_exit_code_137_and_one_warning, 180)
 		o = host_log_line(h, OOM, "/pods", n);
 		EXPECT_STREQ("warning", json_object_get_string(json_at(o, "level")));
 		EXPECT_STREQ("/pods", json_object_get_string(json_at(o, "cgroup")));
+		EXPECT_STREQ("m1", json_object_get_string(json_at(o, "cid")));
 		EXPECT_STREQ("v2", json_object_get_string(json_at(o, "cgroup_version")));
 		EXPECT_EQ('2', *json_object_get_string(json_at(o, "gcsStartTime")));
 		EXPECT_EQ(n, number_at(o, "count"));

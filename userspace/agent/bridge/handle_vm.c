@@ -54,6 +54,18 @@ static void dump_file(FILE *out, const char *tid, const char *name)
 		fprintf(out, "  %s: %s%s", name, text, text[strlen(text) - 1] == '\n' ? "" : "\n");
 }
 
+static void dump_state(FILE *out, const char *tid)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[320], *state;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%s/status", tid);
+	text = fs_read(path, 8192, NULL);
+	state = text ? strstr(text, "State:\t") : NULL;
+	if (state)
+		fprintf(out, "  state: %.*s\n", (int)strcspn(state + 7, "\n"), state + 7);
+}
+
 static void dump_threads(FILE *out)
 {
 	_cleanup_dir_ DIR *d = opendir("/proc/self/task");
@@ -64,6 +76,7 @@ static void dump_threads(FILE *out)
 			continue;
 		fprintf(out, "thread %s\n", e->d_name);
 		dump_file(out, e->d_name, "comm");
+		dump_state(out, e->d_name);
 		dump_file(out, e->d_name, "wchan");
 		dump_file(out, e->d_name, "syscall");
 		dump_file(out, e->d_name, "stack");
@@ -78,8 +91,9 @@ int handle_dump_stacks(struct request *rq, void *message, void *response, struct
 
 	if (!out)
 		return gcs_fail(err, errno, HR_FAIL, "DumpStacks");
-	request_dump(out);
+	/* Threads are few: what is cut off are requests. */
 	dump_threads(out);
+	request_dump(out);
 	if (fclose(out) != 0 || !r->stacks)
 		return gcs_fail(err, errno, HR_FAIL, "DumpStacks");
 	/* Cut where its escaped form reaches the limit. */

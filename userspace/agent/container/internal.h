@@ -59,6 +59,7 @@ struct container {
 	bool made_bundle;
 	bool deleted; /* under @use: only its callers still know it */
 	enum container_exit_type exit_type;
+	uint64_t oom_kills; /* that were logged; the event thread's */
 	struct event_timer *notify_timer;
 	struct process *init, *processes; /* the init is one of them */
 	/* Held shared by exec, exclusively by start and delete, over calls of the runtime; taken before the state lock. */
@@ -86,6 +87,9 @@ struct container *container_new(const char *id, struct gcs_error *err);
 /* Look up and take a reference; an error if unknown, or still in creation. */
 struct container *container_get(const char *id, struct gcs_error *err);
 void container_put(struct container *c);
+
+/* All past their creation, with a reference each: malloc'd, NULL-terminated; NULL if there is no memory. */
+struct container **container_list(void);
 
 /* Take it from the table, which drops the table's reference. */
 void container_forget(struct container *c);

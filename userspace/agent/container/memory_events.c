@@ -83,9 +83,9 @@ static void warn(const char *message, const struct group *g, uint64_t threshold,
 	stats_free(&s);
 }
 
-static int read_counts(const struct group *g, struct counts *c, struct gcs_error *err)
+static int read_counts(const char *cgroup, struct counts *c, struct gcs_error *err)
 {
-	_cleanup_free_ char *text = cgroup_get(g->path, "memory.events", err);
+	_cleanup_free_ char *text = cgroup_get(cgroup, "memory.events", err);
 
 	*c = (struct counts){ 0 };
 	if (!text)
@@ -130,14 +130,51 @@ static void step_crossed(struct group *g)
 	warn("memory usage for cgroup exceeded threshold", g, crossed, ++g->crossed);
 }
 
+static void warn_oom(const struct group *g, uint64_t kills)
+{
+	warn("OOM event occurred in cgroup", g, 0, kills - g->first.oom_kill);
+}
+
+/* One warning for each container that has lost a process. Returns the kills that were logged. */
+static uint64_t tell_containers(const struct group *g, uint64_t told)
+{
+	_cleanup_free_ struct container **list = container_list();
+	struct counts now;
+
+	for (struct container **c = list; c && *c; c++) {
+		if (read_counts((*c)->cgroup, &now, NULL) == 0 && now.oom_kill > (*c)->oom_kills) {
+			const struct log_context context = { .cid = (*c)->id };
+
+			told += now.oom_kill - (*c)->oom_kills;
+			(*c)->oom_kills = now.oom_kill;
+			log_context(&context);
+			warn_oom(g, told);
+			log_context(NULL);
+		}
+		container_put(*c);
+	}
+	return told;
+}
+
+static void check_oom(struct group *g, struct counts *now)
+{
+	uint64_t told = tell_containers(g, g->seen.oom_kill);
+
+	/* Elsewhere in it, or in a container that is gone. */
+	if (told < now->oom_kill)
+		warn_oom(g, now->oom_kill);
+	else
+		now->oom_kill = told;
+}
+
 static void check(struct group *g)
 {
 	struct counts now;
 
-	if (read_counts(g, &now, NULL) < 0)
+	if (read_counts(g->path, &now, NULL) < 0)
 		return;
 	if (now.oom_kill > g->seen.oom_kill)
-		warn("OOM event occurred in cgroup", g, 0, now.oom_kill - g->first.oom_kill);
+		check_oom(g, &now);
 	if (g->step && now.high > g->seen.high)
 		step_crossed(g);
 	g->seen = now;
@@ -194,7 +231,7 @@ static int watch_counts(struct group *g, struct gcs_error *err)
 	if (inotify_add_watch(inotify, name, IN_MODIFY) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "%s: watch", name);
 	/* After the watch: what comes now is seen as an event. */
-	if (read_counts(g, &g->first, err) < 0)
+	if (read_counts(g->path, &g->first, err) < 0)
 		return -1;
 	g->seen = g->first;
 	return g->threshold && step ? set_step(g, (usage(g) / step + 1) * step, err) : 0;

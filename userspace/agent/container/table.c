@@ -139,6 +139,26 @@ void container_put(struct container *c)
 		container_free(c);
 }
 
+struct container **container_list(void)
+{
+	struct container **list;
+	size_t n = 0;
+
+	state_lock();
+	for (struct container *c = containers; c; c = c->next)
+		n++;
+	list = calloc(n + 1, sizeof(*list));
+	n = 0;
+	for (struct container *c = containers; list && c; c = c->next) {
+		if (c->state == STATE_CREATING)
+			continue;
+		c->refs++;
+		list[n++] = c;
+	}
+	state_unlock();
+	return list;
+}
+
 void container_forget(struct container *c)
 {
 	struct container **at;
