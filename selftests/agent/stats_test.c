@@ -335,6 +335,9 @@ TEST_F_TIMEOUT(stats, an_update_changes_the_files_of_the_cgroup_or_none, 180)
 	/* No limit is a negative number. Nothing asked for is nothing done. */
 	EXPECT_EQ(0, update(h, "u1", "{\"Linux\":{\"memory\":{\"limit\":-1}}}"));
 	EXPECT_TRUE(file_is("/pods/u1", "memory.max", "max"));
+	EXPECT_EQ(0, host_call(h, MSG_MODIFY_SETTINGS, "u1", ",\"Request\":{\"RequestType\":\"Any\",\"ResourceType\":"
+			       "\"ContainerConstraints\",\"Settings\":{\"Linux\":{\"pids\":{\"limit\":34}}}}"));
+	EXPECT_TRUE(file_is("/pods/u1", "pids.max", "34"));
 	EXPECT_EQ(0, update(h, "u1", "{\"Linux\":null}"));
 	EXPECT_EQ(0, update(h, "u1", "{}"));
 	EXPECT_TRUE(file_is("/pods/u1", "cpu.max", "50000 100000"));
@@ -442,34 +445,53 @@ TEST_F_TIMEOUT(stats, pressure_on_a_container_is_a_warning, 180)
 
 #define THRESHOLD "memory usage for cgroup exceeded threshold"
 
+/* Bring the agent's cgroup a little above its next threshold, with memory that cannot be reclaimed. */
+static void cross(void)
+{
+	size_t size = file_number("/gcs", "memory.high", NULL) - file_number("/gcs", "memory.current", NULL) + 8 * MIB;
+	volatile char *memory = malloc(size);
+
+	for (size_t i = 0; memory && i < size; i += 4096)
+		memory[i] = 1;
+}
+
+/* Join it, and cross; once more when there is something to read. */
+static void grow(const struct host *h, int go)
+{
+	char pid[16], byte;
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	file_set(h, "/gcs", "cgroup.procs", pid);
+	cross();
+	if (read(go, &byte, 1) != 1)
+		_exit(1);
+	cross();
+	_exit(0);
+}
+
 TEST_F_TIMEOUT(stats, the_agent_s_cgroup_above_its_threshold_is_a_warning_and_no_limit, 180)
 {
 	struct host *h = &self->h;
 	struct json_object *o;
+	uint64_t threshold;
 	int status, go[2];
 	pid_t pid;
 
-	/* Something else in it grows beyond the threshold, and when that was told, beyond twice of it. */
+	/* An agent that answers has its threshold: the next multiple above what former agents have left. */
+	ASSERT_EQ(0, host_call(h, MSG_START, "x", "%s", ""));
+	threshold = file_number("/gcs", "memory.high", NULL);
+	EXPECT_EQ(0, threshold % (32 * MIB));
+	ASSERT_LT(file_number("/gcs", "memory.current", NULL), threshold);
 	ASSERT_EQ(0, pipe(go));
 	pid = fork();
-	if (pid == 0) {
-		char self_pid[16], byte, *memory = malloc(80 * MIB);
-
-		snprintf(self_pid, sizeof(self_pid), "%d", getpid());
-		file_set(h, "/gcs", "cgroup.procs", self_pid);
-		for (size_t i = 0; i < 80 * MIB; i += 4096) {
-			if (i == 40 * MIB && read(go[0], &byte, 1) != 1)
-				_exit(2);
-			memory[i] = 1;
-		}
-		_exit(memory[4096] == 1 ? 0 : 1);
-	}
+	if (pid == 0)
+		grow(h, go[0]);
 	ASSERT_LT(0, pid);
 	for (int n = 1; n <= 2; n++) {
 		o = host_log_line(h, THRESHOLD, "/gcs", n);
 		EXPECT_STREQ("warning", json_object_get_string(json_at(o, "level")));
 		EXPECT_EQ(n, number_at(o, "count"));
-		EXPECT_EQ(n * 32 * MIB, number_at(o, "thresholdBytes"));
+		EXPECT_EQ(threshold + (n - 1) * 32 * MIB, number_at(o, "thresholdBytes"));
 		EXPECT_LT(0, number_at(o, "memoryUsage"));
 		json_object_put(o);
 		if (n == 1)
@@ -478,7 +500,7 @@ TEST_F_TIMEOUT(stats, the_agent_s_cgroup_above_its_threshold_is_a_warning_and_no
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(2, host_log_count(h, THRESHOLD));
-	EXPECT_EQ(96 * MIB, file_number("/gcs", "memory.high", NULL));
+	EXPECT_EQ(threshold + 64 * MIB, file_number("/gcs", "memory.high", NULL));
 }
 
 TEST_HARNESS_MAIN

@@ -28,7 +28,7 @@ struct counts {
 
 struct group {
 	const char *path;
-	bool threshold;	 /* warn when the usage passes a multiple of container_options.agent_threshold */
+	bool agent;	 /* the agent's: warn when the usage passes a multiple of container_options.agent_threshold */
 	uint64_t step;	 /* the next such multiple: memory.high */
 	struct counts first, seen;
 	uint64_t crossed, pressed;
@@ -38,7 +38,7 @@ struct group {
 /* Touched by the event thread only, once it is started. */
 static struct group groups[] = {
 	{ .path = "/pods", .pressure = -1 },
-	{ .path = "/gcs", .threshold = true, .pressure = -1 },
+	{ .path = "/gcs", .agent = true, .pressure = -1 },
 };
 
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))
@@ -97,7 +97,7 @@ static int read_counts(const char *cgroup, struct counts *c, struct gcs_error *e
 
 /*
  * Version 2 has no event for a usage but that of memory.high. It is moved on as soon as it has told, so that it holds nobody
- * back: the kernel's brake depends on how far the usage is above it.
+ * back for long: the kernel drops caches, and its brake, at most 2 s, grows with the distance above it.
  */
 static int set_step(struct group *g, uint64_t step, struct gcs_error *err)
 {
@@ -158,9 +158,9 @@ static uint64_t tell_containers(const struct group *g, uint64_t told)
 
 static void check_oom(struct group *g, struct counts *now)
 {
-	uint64_t told = tell_containers(g, g->seen.oom_kill);
+	uint64_t told = g->agent ? 0 : tell_containers(g, g->seen.oom_kill);
 
-	/* Elsewhere in it, or in a container that is gone. */
+	/* Not in a container, or in a container that is gone. */
 	if (told < now->oom_kill)
 		warn_oom(g, now->oom_kill);
 	else
@@ -234,7 +234,7 @@ static int watch_counts(struct group *g, struct gcs_error *err)
 	if (read_counts(g->path, &g->first, err) < 0)
 		return -1;
 	g->seen = g->first;
-	return g->threshold && step ? set_step(g, (usage(g) / step + 1) * step, err) : 0;
+	return g->agent && step ? set_step(g, (usage(g) / step + 1) * step, err) : 0;
 }
 
 void memory_events_start(void)
