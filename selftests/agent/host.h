@@ -149,8 +149,14 @@ void host_fail(const struct host *h, const char *fmt, ...) __attribute__((format
 char *quoted(const char *text);
 
 /*
- * ExecuteProcess of a program of the VM: JSON list of its words; streams NULL if not wanted. Returns its pid, or the
- * Result if that is not 0.
+ * ExecuteProcess; streams NULL if not wanted, the others are accepted. @more: members of ProcessParameters beside those that ask for
+ * streams, with a comma in front, or "". Returns the pid, or the Result if that is not 0.
+ */
+int64_t host_execute(struct host *h, const char *cid, const char *more, struct host_stream *in, struct host_stream *out,
+		     struct host_stream *err);
+
+/*
+ * ExecuteProcess of a program of the VM: JSON list of its words. Otherwise as host_execute().
  */
 int64_t host_external(struct host *h, const char *args, struct host_stream *in, struct host_stream *out,
 		      struct host_stream *err);

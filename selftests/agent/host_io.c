@@ -114,34 +114,44 @@ char *quoted(const char *text)
 	return s;
 }
 
-int64_t host_external(struct host *h, const char *args, struct host_stream *in, struct host_stream *out,
-		      struct host_stream *err)
+int64_t host_execute(struct host *h, const char *cid, const char *more, struct host_stream *in, struct host_stream *out,
+		     struct host_stream *err)
 {
 	struct host_stream *streams[] = { in, out, err };
 	char *parameters, *string;
 	int64_t result;
-	uint64_t id;
 
 	for (int i = 0; i < 3; i++)
 		if (streams[i])
 			host_stream_listen(h, streams[i]);
-	if (asprintf(&parameters,
-		     "{\"CommandArgs\":%s,\"WorkingDirectory\":\"/\",\"Environment\":{\"PATH\":\"/usr/sbin:/usr/bin:/sbin:/bin\"},"
-		     "\"CreateStdInPipe\":%s,\"CreateStdOutPipe\":%s,\"CreateStdErrPipe\":%s}",
-		     args, in ? "true" : "false", out ? "true" : "false", err ? "true" : "false") < 0)
+	if (asprintf(&parameters, "{\"CreateStdInPipe\":%s,\"CreateStdOutPipe\":%s,\"CreateStdErrPipe\":%s%s}",
+		     in ? "true" : "false", out ? "true" : "false", err ? "true" : "false", more) < 0)
 		host_fail(h, "no memory");
 	string = quoted(parameters);
-	id = host_ask(h, MSG_EXECUTE_PROCESS, Z,
-		      ",\"Settings\":{\"ProcessParameters\":%s,\"VsockStdioRelaySettings\":"
-		      "{\"StdIn\":%u,\"StdOut\":%u,\"StdErr\":%u}}",
-		      string, in ? in->port : 0, out ? out->port : 0, err ? err->port : 0);
 	free(parameters);
+	result = host_call(h, MSG_EXECUTE_PROCESS, cid,
+			   ",\"Settings\":{\"ProcessParameters\":%s,\"VsockStdioRelaySettings\":{\"StdIn\":%u,\"StdOut\":%u,"
+			   "\"StdErr\":%u}}",
+			   string, in ? in->port : 0, out ? out->port : 0, err ? err->port : 0);
 	free(string);
-	result = answer_result(host_answer(h, id));
 	for (int i = 0; i < 3 && result == 0; i++)
 		if (streams[i])
 			host_stream_accept(streams[i]);
 	return result ? result : answer_number(host_last(h), "ProcessId");
+}
+
+int64_t host_external(struct host *h, const char *args, struct host_stream *in, struct host_stream *out,
+		      struct host_stream *err)
+{
+	int64_t pid;
+	char *more;
+
+	if (asprintf(&more, ",\"CommandArgs\":%s,\"WorkingDirectory\":\"/\",\"Environment\":{\"PATH\":"
+			    "\"/usr/sbin:/usr/bin:/sbin:/bin\"}", args) < 0)
+		host_fail(h, "no memory");
+	pid = host_execute(h, Z, more, in, out, err);
+	free(more);
+	return pid;
 }
 
 int64_t host_wait(struct host *h, const char *cid, int64_t pid)

@@ -20,7 +20,7 @@ void oci_make_layer(const struct host *h)
 		return;
 	shell(h, "mkdir -p " LAYER "/bin " LAYER "/proc " LAYER "/dev " LAYER "/sys " LAYER "/tmp " LAYER "/etc && "
 		 "cp /bin/busybox " LAYER "/bin/busybox && "
-		 "for a in sh cat echo true false sleep yes head ls id env readlink wc kill dd printf; do "
+		 "for a in sh cat echo true false sleep yes head ls id env readlink wc kill dd printf stty tty mkfifo; do "
 		 "ln -sf busybox " LAYER "/bin/$a; done && "
 		 "echo root:x:0:0:root:/:/bin/sh > " LAYER "/etc/passwd");
 }
@@ -98,51 +98,25 @@ int64_t oci_create(struct host *h, const char *cid, const char *args)
 	return result;
 }
 
-static int64_t execute(struct host *h, const char *cid, const char *process, struct host_stream *in,
-		       struct host_stream *out, struct host_stream *err)
-{
-	struct host_stream *streams[] = { in, out, err };
-	char *parameters, *string;
-	int64_t result;
-
-	for (int i = 0; i < 3; i++)
-		if (streams[i])
-			host_stream_listen(h, streams[i]);
-	if (asprintf(&parameters, "{\"CreateStdInPipe\":%s,\"CreateStdOutPipe\":%s,\"CreateStdErrPipe\":%s%s%s}",
-		     in ? "true" : "false", out ? "true" : "false", err ? "true" : "false", *process ? ",\"OciProcess\":" : "",
-		     process) < 0)
-		host_fail(h, "no memory");
-	string = quoted(parameters);
-	free(parameters);
-	result = host_call(h, MSG_EXECUTE_PROCESS, cid,
-			   ",\"Settings\":{\"ProcessParameters\":%s,\"VsockStdioRelaySettings\":{\"StdIn\":%u,\"StdOut\":%u,"
-			   "\"StdErr\":%u}}",
-			   string, in ? in->port : 0, out ? out->port : 0, err ? err->port : 0);
-	free(string);
-	for (int i = 0; i < 3 && result == 0; i++)
-		if (streams[i])
-			host_stream_accept(streams[i]);
-	return result ? result : answer_number(host_last(h), "ProcessId");
-}
-
 int64_t oci_start(struct host *h, const char *cid, struct host_stream *in, struct host_stream *out,
 		  struct host_stream *err)
 {
 	int64_t result = host_call(h, MSG_START, cid, "%s", "");
 
-	return result ? result : execute(h, cid, "", in, out, err);
+	return result ? result : host_execute(h, cid, "", in, out, err);
 }
 
 int64_t oci_exec(struct host *h, const char *cid, const char *args, struct host_stream *in, struct host_stream *out,
 		 struct host_stream *err)
 {
-	char *process;
+	char *more;
 	int64_t pid;
 
-	if (asprintf(&process, "{\"user\":{\"uid\":0,\"gid\":0},\"args\":%s,\"env\":[\"PATH=/bin\"],\"cwd\":\"/\"}", args) < 0)
+	if (asprintf(&more, ",\"OciProcess\":{\"user\":{\"uid\":0,\"gid\":0},\"args\":%s,\"env\":[\"PATH=/bin\"],"
+			    "\"cwd\":\"/\"}", args) < 0)
 		host_fail(h, "no memory");
-	pid = execute(h, cid, process, in, out, err);
-	free(process);
+	pid = host_execute(h, cid, more, in, out, err);
+	free(more);
 	return pid;
 }
 

@@ -143,3 +143,9 @@ int child_reap(struct child *child)
 		return -1;
 	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 }
+
+void child_kill(struct child *child)
+{
+	syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+	child_reap(child);
+}

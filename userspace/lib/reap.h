@@ -35,4 +35,7 @@ int child_register(const struct child *child, struct gcs_error *err);
  */
 int child_reap(struct child *child);
 
+/* SIGKILL, then child_reap(). */
+void child_kill(struct child *child);
+
 #endif

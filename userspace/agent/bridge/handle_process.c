@@ -45,6 +45,8 @@ static int run_external(const struct process_parameters *p, const struct process
 		return gcs_fail(err, ENOMEM, HR_FAIL, "ExecuteProcess: environment");
 	if (!p->command_args && !*process.command_line)
 		return gcs_fail(err, 0, HR_INVALID_ARG, "ExecuteProcess: neither CommandArgs nor CommandLine");
+	if (sized && (p->console_size.items[0] > UINT16_MAX || p->console_size.items[1] > UINT16_MAX))
+		return gcs_fail(err, 0, HR_INVALID_JSON, "ExecuteProcess: ConsoleSize: more than %d", UINT16_MAX);
 	return external_exec(&process, stdio, pid, err);
 }
 

@@ -76,9 +76,7 @@ static int create(struct container *c, const struct container_config *config, st
 {
 	static const bool all[3] = { true, true, true };
 	_cleanup_free_ char *path = NULL;
-	struct child init;
-	struct stdio *stdio;
-	int files[3], ret;
+	uint32_t pid;
 
 	if (copy(&c->activity_id, config->activity_id, c, err) < 0 || copy(&c->bundle, config->bundle, c, err) < 0 ||
 	    copy(&c->scratch, config->scratch, c, err) < 0)
@@ -89,24 +87,9 @@ static int create(struct container *c, const struct container_config *config, st
 		goto err_files;
 	if (config_path(c, &path, err) < 0 || spec_write(path, config->spec, err) < 0)
 		goto err_files;
-	stdio = stdio_new(all, files, err);
-	if (!stdio) {
-		gcs_fail_prefix(err, "container %s", c->id);
-		goto err_files;
-	}
-	ret = runtime_create(c, files, &init, err);
-	stdio_close(files);
-	if (ret < 0) {
-		stdio_put(stdio);
-		goto err_files;
-	}
-	if (!process_watch(c, &init, stdio, true, err))
-		goto err_runtime;
-	return 0;
+	if (process_launch(c, json_object_object_get(config->spec, "process"), true, all, NULL, &pid, err) == 0)
+		return 0;
 
-err_runtime:
-	runtime_delete(c, true, NULL);
-	cgroup_remove(c->cgroup, INIT_KILL_MS, NULL);
 err_files:
 	undo_files(c);
 	return -1;
@@ -196,9 +179,8 @@ int container_start(const char *id, const struct process_stdio *stdio, uint32_t 
 static int exec(struct container *c, struct json_object *process, const struct process_stdio *ports, uint32_t *pid,
 		struct gcs_error *err)
 {
-	int sockets[3], files[3], ret;
-	struct child child;
-	struct stdio *stdio;
+	const bool want[3] = { ports->use_stdin, ports->use_stdout, ports->use_stderr };
+	int sockets[3];
 	bool ended;
 
 	state_lock();
@@ -210,21 +192,7 @@ static int exec(struct container *c, struct json_object *process, const struct p
 		return -1;
 	if (stdio_dial(ports, sockets, err) < 0)
 		return gcs_fail_prefix(err, "container %s: exec", c->id);
-	stdio = stdio_new((bool[3]){ ports->use_stdin, ports->use_stdout, ports->use_stderr }, files, err);
-	if (!stdio) {
-		stdio_close(sockets);
-		return gcs_fail_prefix(err, "container %s: exec", c->id);
-	}
-	ret = stdio_attach(stdio, sockets, err);
-	if (ret == 0)
-		ret = runtime_exec(c, process, files, &child, err);
-	stdio_close(files);
-	if (ret < 0) {
-		stdio_put(stdio);
-		return -1;
-	}
-	*pid = child.pid;
-	return process_watch(c, &child, stdio, false, err) ? 0 : -1;
+	return process_launch(c, process, false, want, sockets, pid, err);
 }
 
 int container_exec(const char *id, struct json_object *process, const struct process_stdio *stdio, uint32_t *pid,

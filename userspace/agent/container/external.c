@@ -6,21 +6,54 @@
 #include "cleanup.h"
 #include "container/internal.h"
 
+/* What is left of a start that may still fail. */
+struct started {
+	struct child child;
+	struct stdio *stdio; /* of its terminal; without one it has the sockets themselves */
+	int master;	     /* of its terminal, or -1 */
+};
+
+static void drop(struct started *st)
+{
+	stdio_put(st->stdio);
+	if (st->master >= 0)
+		close(st->master);
+}
+
+/* Make the terminal between @sockets, which are taken over, and the process. */
+static int make_terminal(struct started *st, const struct external_process *process, int sockets[3], int *slave,
+			 struct gcs_error *err)
+{
+	st->master = terminal_open(process->rows, process->columns, slave, err);
+	if (st->master < 0)
+		return -1;
+	st->stdio = stdio_new_tty(st->master, err);
+	return st->stdio ? stdio_attach(st->stdio, sockets, err) : -1;
+}
+
 static int start(const struct external_process *process, char *const *argv, const struct process_stdio *ports,
-		 struct child *child, struct gcs_error *err)
+		 struct started *st, struct gcs_error *err)
 {
 	static char *const no_env[] = { NULL };
 	/* Not on the agent's own account. */
-	_cleanup_close_ int cgroup = cgroup_open(RUNTIME_CGROUP, err);
+	_cleanup_close_ int cgroup = cgroup_open(RUNTIME_CGROUP, err), slave = -1;
 	struct spawn s = { .argv = argv, .env = process->env ? process->env : no_env, .cwd = process->cwd };
-	int ret;
+	int sockets[3], ret = 0;
 
-	if (cgroup < 0 || stdio_dial(ports, s.fds, err) < 0)
+	*st = (struct started){ .master = -1 };
+	if (cgroup < 0 || stdio_dial(ports, sockets, err) < 0)
 		return gcs_fail_prefix(err, "%s", argv[0]);
 	s.cgroup = cgroup;
-	/* The sockets themselves are its streams; the kernel sends what is left when it has ended. */
-	ret = spawn(&s, child, err);
-	stdio_close(s.fds);
+	s.session = process->terminal;
+	if (process->terminal)
+		ret = make_terminal(st, process, sockets, &slave, err);
+	/* Without a terminal the sockets themselves are its streams; the kernel sends what is left when it has ended. */
+	for (int i = 0; i < 3; i++)
+		s.fds[i] = process->terminal ? slave : sockets[i];
+	ret = ret < 0 ? gcs_fail_prefix(err, "%s", argv[0]) : spawn(&s, &st->child, err);
+	stdio_close(sockets);
+	if (ret < 0)
+		drop(st);
 	return ret;
 }
 
@@ -29,21 +62,19 @@ int external_exec(const struct external_process *process, const struct process_s
 {
 	char *const *argv = process->argv;
 	char **words = NULL;
-	struct child child;
+	struct started st;
 	int ret;
 
-	if (process->terminal)
-		return gcs_fail(err, 0, HR_FAIL, "EmulateConsole: terminals are not supported");
 	if (!argv || !argv[0]) {
 		words = words_split(process->command_line ? process->command_line : "", err);
 		if (!words)
 			return -1;
 		argv = words;
 	}
-	ret = start(process, argv, stdio, &child, err);
+	ret = start(process, argv, stdio, &st, err);
 	words_free(words);
 	if (ret < 0)
 		return -1;
-	*pid = child.pid;
-	return process_watch(NULL, &child, NULL, false, err) ? 0 : -1;
+	*pid = st.child.pid;
+	return process_watch(NULL, &st.child, st.stdio, st.master, false, err) ? 0 : -1;
 }

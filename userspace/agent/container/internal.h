@@ -37,6 +37,8 @@ struct process {
 	uint32_t pid;
 	struct child child;
 	struct stdio *stdio; /* NULL: the process has the sockets themselves */
+	int master; /* of its terminal; -1: none, or closed because the process is done */
+	bool tty;
 	bool is_init;
 	bool killed;	/* SIGKILL was delivered, or came when only its output was left */
 	bool exited;	/* about to be reaped: the pidfd must not be used */
@@ -109,10 +111,10 @@ static inline void cleanup_container(struct container **c)
 /* --- process.c ------------------------------------------------------------------------------- */
 
 /*
- * Watch a started process, which becomes known to waits and signals. Takes over @child and @stdio (on failure the process is
- * killed). @c NULL: external.
+ * Watch a started process, which becomes known to waits and signals. Takes over @child, @stdio and @master, its terminal's or -1
+ * (on failure the process is killed). @c NULL: external.
  */
-struct process *process_watch(struct container *c, struct child *child, struct stdio *stdio, bool is_init,
+struct process *process_watch(struct container *c, struct child *child, struct stdio *stdio, int master, bool is_init,
 			      struct gcs_error *err);
 
 /* Send the exit notification if it is due. @force: whoever would have waited for the exit will not. */
@@ -121,14 +123,41 @@ void container_notify(struct container *c, bool force);
 /* SIGKILL a container's init and wait until it is done. */
 int container_kill_init(struct container *c, struct gcs_error *err);
 
+/* --- launch.c -------------------------------------------------------------------------------- */
+
+/*
+ * Make a process of a container by the runtime, with the streams that @want asks for or with the terminal that @process, its OCI process
+ * object, asks for, and watch it. @sockets: what its streams are connected to from the start, taken over, on failure too; NULL: that is
+ * done later. On failure nothing is left, of the runtime's container neither if it was the init.
+ */
+int process_launch(struct container *c, struct json_object *process, bool is_init, const bool want[3], int *sockets,
+		   uint32_t *pid, struct gcs_error *err);
+
+/* --- terminal.c ------------------------------------------------------------------------------ */
+
+/* A socket at @path on which the runtime hands over the master of a terminal that it has made. */
+int terminal_listen(const char *path, struct gcs_error *err);
+
+/* That master. Waits for it, but not for ever. */
+int terminal_receive(int listener, struct gcs_error *err);
+
+/* A new terminal: returns its master. */
+int terminal_open(uint16_t rows, uint16_t columns, int *slave, struct gcs_error *err);
+
+/* Returns -1 with errno. */
+int terminal_resize(int master, uint16_t rows, uint16_t columns);
+
 /* --- runtime.c ------------------------------------------------------------------------------- */
 
 int runtime_init(struct gcs_error *err);
 
-/* Make the container with files as 0, 1, 2 of its init. */
-int runtime_create(struct container *c, const int files[3], struct child *init, struct gcs_error *err);
+/*
+ * Make the container with files as 0, 1, 2 of its init; NULL: with a terminal, of which *@master, else -1, is the caller's. The same
+ * for a further process.
+ */
+int runtime_create(struct container *c, const int files[3], struct child *init, int *master, struct gcs_error *err);
 int runtime_start(struct container *c, struct gcs_error *err);
-int runtime_exec(struct container *c, struct json_object *process, const int files[3], struct child *child,
+int runtime_exec(struct container *c, struct json_object *process, const int files[3], struct child *child, int *master,
 		 struct gcs_error *err);
 
 /* Change its limits; some of them may be changed although it fails. */
@@ -136,6 +165,9 @@ int runtime_update(struct container *c, struct json_object *resources, struct gc
 
 /* @force: also if its init still runs. A container that the runtime does not know is success. */
 int runtime_delete(struct container *c, bool force, struct gcs_error *err);
+
+/* Undo runtime_create(), as far as it goes, whatever state the init is in. */
+void runtime_remove(struct container *c);
 
 /* The HRESULT of a message of runc or crun. */
 uint32_t runtime_error_code(const char *message);
@@ -150,6 +182,9 @@ int spec_prepare(struct container *c, struct json_object *spec, struct gcs_error
 
 /* Of an OCI process object for exec: rlimits and user as lifecycle.md 7.1 says. */
 int spec_prepare_process(struct container *c, struct json_object *process, struct gcs_error *err);
+
+/* Does an OCI process object, which may be NULL, ask for a terminal? */
+bool spec_has_terminal(struct json_object *process);
 
 /* Write config.json. */
 int spec_write(const char *path, struct json_object *spec, struct gcs_error *err);

@@ -69,9 +69,12 @@ static void on_handed_over(void *arg)
 	struct stdio *stdio = p->stdio;
 	struct waiter *w, *list;
 	uint32_t code = p->code;
+	int master;
 
 	state_lock();
 	p->done = true;
+	master = p->master;
+	p->master = -1;
 	p->stdio = NULL;
 	if (p->is_init && c->state != STATE_CREATING)
 		c->state = STATE_TERMINATED;
@@ -85,6 +88,8 @@ static void on_handed_over(void *arg)
 	state_unlock();
 	/* From here on the record may go: the first delivery drops it. */
 	stdio_put(stdio);
+	if (master >= 0)
+		close(master);
 	while ((w = list)) {
 		process_wait_fn done = w->done;
 		void *done_arg = w->arg;
@@ -125,7 +130,7 @@ static void on_exit_event(struct event *ev, uint32_t events, void *arg)
 		on_handed_over(p);
 }
 
-struct process *process_watch(struct container *c, struct child *child, struct stdio *stdio, bool is_init,
+struct process *process_watch(struct container *c, struct child *child, struct stdio *stdio, int master, bool is_init,
 			      struct gcs_error *err)
 {
 	struct process *p = calloc(1, sizeof(*p));
@@ -138,6 +143,8 @@ struct process *process_watch(struct container *c, struct child *child, struct s
 	p->pid = child->pid;
 	p->child = *child;
 	p->stdio = stdio;
+	p->master = master;
+	p->tty = master >= 0;
 	p->is_init = is_init;
 	/* It may end at once: known before it is watched. */
 	state_lock();
@@ -157,9 +164,10 @@ struct process *process_watch(struct container *c, struct child *child, struct s
 	if (c)
 		container_put(c);
 fail:
-	syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
-	child_reap(child);
+	child_kill(child);
 	stdio_put(stdio);
+	if (master >= 0)
+		close(master);
 	return NULL;
 }
 
@@ -326,11 +334,19 @@ int process_resize(const char *id, uint32_t pid, uint16_t rows, uint16_t columns
 {
 	_cleanup_container_ struct container *c = NULL;
 	struct process *p = process_get(id, pid, &c, err);
+	int e = 0;
+	bool tty;
 
 	if (!p)
 		return -1;
+	tty = p->tty;
+	/* One that is done has none any more, which the host need not know. */
+	if (p->master >= 0 && terminal_resize(p->master, rows, columns) < 0)
+		e = errno;
 	state_unlock();
-	return gcs_fail(err, 0, HR_FAIL, "pid: %u, is not a tty and cannot be resized", pid);
+	if (!tty)
+		return gcs_fail(err, 0, HR_FAIL, "pid: %u, is not a tty and cannot be resized", pid);
+	return e ? gcs_fail(err, e, HR_FAIL, "process %u: resize its terminal", pid) : 0;
 }
 
 int container_shutdown(const char *id, bool graceful, struct gcs_error *err)

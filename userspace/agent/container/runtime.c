@@ -23,7 +23,7 @@
  */
 struct call {
 	char dir[64];
-	char log[80], pid_file[80], process[80], resources[80];
+	char log[80], pid_file[80], process[80], resources[80], console[80];
 };
 
 static void call_end(struct call *c)
@@ -45,6 +45,7 @@ static int call_begin(struct call *c, const struct container *container, const c
 	snprintf(c->pid_file, sizeof(c->pid_file), "%s/pid", c->dir);
 	snprintf(c->process, sizeof(c->process), "%s/process.json", c->dir);
 	snprintf(c->resources, sizeof(c->resources), "%s/resources.json", c->dir);
+	snprintf(c->console, sizeof(c->console), "%s/console", c->dir);
 	return 0;
 }
 
@@ -175,44 +176,64 @@ static int read_pid(const struct container *c, const struct call *k, pid_t *pid,
 	return 0;
 }
 
-/* A call that leaves a process behind: known before anybody else can reap it. */
-static int call_for_process(struct container *c, const char *verb, const struct call *k, const char *const *args,
-			    const int files[3], struct child *child, struct gcs_error *err)
+/*
+ * A call that leaves a process behind: known before anybody else can reap it. @args: the verb and its own options. Without @files the
+ * process gets a terminal.
+ */
+static int call_for_process(struct container *c, const struct call *k, const char *const *args, const int files[3],
+			    struct child *child, int *master, struct gcs_error *err)
 {
+	_cleanup_close_ int listener = files ? -1 : terminal_listen(k->console, err);
+	const char *all[16], *verb = args[0];
 	pid_t pid = -1;
+	size_t n = 0;
 	int ret;
 
+	*master = -1;
+	if (!files && listener < 0)
+		return gcs_fail_prefix(err, "container %s: %s", c->id, verb);
+	while (*args)
+		all[n++] = *args++;
+	all[n++] = "--pid-file";
+	all[n++] = k->pid_file;
+	if (!files) {
+		all[n++] = "--console-socket";
+		all[n++] = k->console;
+	}
+	all[n++] = c->id;
+	all[n] = NULL;
+
 	reap_hold();
-	ret = call(c, verb, k, args, files, err);
+	ret = call(c, verb, k, all, files, err);
 	if (!ret)
 		ret = read_pid(c, k, &pid, err);
 	if (!ret) {
-		ret = child_adopt(pid, child, err);
+		if (!files)
+			*master = terminal_receive(listener, err);
+		ret = !files && *master < 0 ? gcs_fail_prefix(err, "container %s: %s", c->id, verb) : child_adopt(pid, child, err);
 		/* Nobody would ever end it. Not reaped yet: the pid is still its. */
 		if (ret < 0)
 			kill(pid, SIGKILL);
 	}
 	reap_release();
+	if (ret < 0 && *master >= 0)
+		close(steal_fd(master));
 	return ret;
 }
 
-int runtime_create(struct container *c, const int files[3], struct child *init, struct gcs_error *err)
+int runtime_create(struct container *c, const int files[3], struct child *init, int *master, struct gcs_error *err)
 {
 	_cleanup_call_ struct call k = { 0 };
-	struct gcs_error ignored;
 
 	if (call_begin(&k, c, "create", err) < 0)
 		return -1;
 	/* pivot_root is not possible when the VM runs from its initramfs. */
-	const char *args[] = { "create", "-b", c->bundle, "--no-pivot", "--pid-file", k.pid_file, c->id, NULL };
+	const char *args[] = { "create", "-b", c->bundle, "--no-pivot", NULL };
 
-	if (call_for_process(c, "create", &k, args, files, init, err) == 0)
+	if (call_for_process(c, &k, args, files, init, master, err) == 0)
 		return 0;
-	if (err && err->hr != HR_SYSTEM_EXISTS) {
-		runtime_delete(c, true, &ignored);
-		/* What a runtime that was killed has left. */
-		cgroup_remove(c->cgroup, INIT_KILL_MS, NULL);
-	}
+	if (err && err->hr != HR_SYSTEM_EXISTS)
+		runtime_remove(c);
 	return -1;
 }
 
@@ -226,16 +247,16 @@ int runtime_start(struct container *c, struct gcs_error *err)
 	return call(c, "start", &k, args, NULL, err);
 }
 
-int runtime_exec(struct container *c, struct json_object *process, const int files[3], struct child *child,
+int runtime_exec(struct container *c, struct json_object *process, const int files[3], struct child *child, int *master,
 		 struct gcs_error *err)
 {
 	_cleanup_call_ struct call k = { 0 };
 
 	if (call_begin(&k, c, "exec", err) < 0 || spec_write(k.process, process, err) < 0)
 		return -1;
-	const char *args[] = { "exec", "-d", "--process", k.process, "--pid-file", k.pid_file, c->id, NULL };
+	const char *args[] = { "exec", "-d", "--process", k.process, NULL };
 
-	return call_for_process(c, "exec", &k, args, files, child, err);
+	return call_for_process(c, &k, args, files, child, master, err);
 }
 
 int runtime_update(struct container *c, struct json_object *resources, struct gcs_error *err)
@@ -267,4 +288,13 @@ int runtime_delete(struct container *c, bool force, struct gcs_error *err)
 		return -1;
 	}
 	return 0;
+}
+
+void runtime_remove(struct container *c)
+{
+	struct gcs_error ignored;
+
+	runtime_delete(c, true, &ignored);
+	/* What a runtime that was killed has left. */
+	cgroup_remove(c->cgroup, INIT_KILL_MS, NULL);
 }

@@ -88,8 +88,8 @@ static int check_process(const struct container *c, struct json_object *process,
 {
 	const char *wrong = NULL;
 	struct json_object *args = member(process, "args", json_type_array, &wrong);
-	struct json_object *terminal = member(process, "terminal", json_type_boolean, &wrong);
 
+	member(process, "terminal", json_type_boolean, &wrong);
 	string(process, "cwd", &wrong);
 	member(process, "env", json_type_array, &wrong);
 	member(process, "rlimits", json_type_array, &wrong);
@@ -101,9 +101,14 @@ static int check_process(const struct container *c, struct json_object *process,
 	for (size_t i = 0; i < json_object_array_length(args); i++)
 		if (!json_object_is_type(json_object_array_get_idx(args, i), json_type_string))
 			return gcs_fail(err, 0, HR_INVALID_JSON, "container %s: process.args: not all are strings", c->id);
-	if (json_object_get_boolean(terminal))
-		return gcs_fail(err, 0, HR_FAIL, "container %s: process.terminal: terminals are not supported", c->id);
 	return 0;
+}
+
+bool spec_has_terminal(struct json_object *process)
+{
+	const char *wrong = NULL;
+
+	return json_object_get_boolean(member(process, "terminal", json_type_boolean, &wrong));
 }
 
 static bool is_type(struct json_object *namespace, const char *type)

@@ -68,11 +68,12 @@ static void report(void)
 
 /*
  * With the lock held. A terminal whose host has gone before its process goes on without: the process must not notice, so
- * what it writes is read and dropped.
+ * what it writes is read and dropped. One that nobody has open any more would only end again.
  */
-static void stream_finished(struct stdio *s, struct stream *st)
+static void stream_finished(struct stdio *s, struct stream *st, uint32_t reason)
 {
-	if (s->master < 0 || s->finishing || module_tty_open(GCS_TTY_DISCARD, s->master, &st->id, NULL) < 0)
+	if (s->master < 0 || s->finishing || reason != GCS_REASON_PEER ||
+	    module_tty_open(GCS_TTY_DISCARD, s->master, &st->id, NULL) < 0)
 		st->finished = true;
 }
 
@@ -82,7 +83,7 @@ static void on_finished(const struct module_finished *f)
 	for (struct stdio *s = sets; s; s = s->next)
 		for (int i = 0; i < 3; i++)
 			if (s->streams[i].exists && s->streams[i].id == f->id)
-				stream_finished(s, &s->streams[i]);
+				stream_finished(s, &s->streams[i], f->reason);
 	pthread_mutex_unlock(&lock);
 	report();
 }
@@ -116,8 +117,9 @@ static void on_missed(void)
 
 			while (n < count && ids[n] != s->streams[i].id)
 				n++;
+			/* Why, the event would have said: at worst it ends again, with another event. */
 			if (n == count && s->streams[i].suspect)
-				stream_finished(s, &s->streams[i]);
+				stream_finished(s, &s->streams[i], GCS_REASON_PEER);
 		}
 	}
 	pthread_mutex_unlock(&lock);

@@ -372,8 +372,8 @@ static void let_go(void *arg)
 		event_timer_cancel(s->deadline);
 	s->deadline = NULL;
 	for (int i = 0; i < 3; i++)
-		/* After stdio_finish(), others may still write. */
-		if (!s->streams[i].ended || s->streams[i].state != FINISHED)
+		/* After stdio_finish(), others may still write to a pipe. A terminal is hung up. */
+		if (s->streams[i].tty || !s->streams[i].ended || s->streams[i].state != FINISHED)
 			drop_stream(&s->streams[i]);
 	settle(s);
 }
