@@ -364,6 +364,45 @@ TEST_F_TIMEOUT(container, deleting_a_running_one_is_refused_or_ends_it, 180)
 	EXPECT_EQ(0, oci_delete(h, "c15"));
 }
 
+TEST_F_TIMEOUT(container, waits_and_signals_from_before_the_start_to_after_the_end, 180)
+{
+	struct host *h = &self->h;
+	struct host_stream out;
+	uint64_t early, limited;
+	int pid = 0;
+
+	ASSERT_EQ(0, oci_create(h, "c16", "[\"sh\",\"-c\",\"trap 'echo usr1' USR1; echo ready; while :; do :; done\"]"));
+	EXPECT_EQ(0, host_call(h, MSG_GET_PROPERTIES, "c16", ",\"Query\":\"{\\\"PropertyTypes\\\":[\\\"ProcessList\\\"]}\""));
+	ASSERT_EQ(1, sscanf(answer_text(host_last(h), "Properties"), "{\"ProcessList\":[{\"ProcessId\":%d}]}", &pid));
+	early = host_ask(h, MSG_WAIT_FOR_PROCESS, "c16", FOREVER(pid));
+	EXPECT_EQ(E_TIMEOUT, host_call(h, MSG_WAIT_FOR_PROCESS, "c16", ",\"ProcessId\":%d,\"TimeoutInMs\":50", pid));
+	ASSERT_EQ(pid, oci_start(h, "c16", NULL, &out, NULL));
+	limited = host_ask(h, MSG_WAIT_FOR_PROCESS, "c16", ",\"ProcessId\":%d,\"TimeoutInMs\":4294967294", pid);
+	EXPECT_EQ(E_NOT_FOUND, host_call(h, MSG_WAIT_FOR_PROCESS, "c16", FOREVER(pid + 1)));
+	EXPECT_EQ(E_NOT_FOUND, host_call(h, MSG_SIGNAL_PROCESS, "c16", PID(pid + 1)));
+	/* A process of a container is none of the VM. */
+	EXPECT_EQ(E_NOT_FOUND, host_call(h, MSG_SIGNAL_PROCESS, Z, PID(pid)));
+	{
+		char line[12] = "";
+
+		ASSERT_EQ(6, recv(out.fd, line, 6, MSG_WAITALL));
+		EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, "c16", ",\"ProcessId\":%d,\"Options\":{\"Signal\":10}", pid));
+		ASSERT_EQ(5, recv(out.fd, line + 6, 5, MSG_WAITALL));
+		EXPECT_STREQ("ready\nusr1\n", line);
+	}
+	EXPECT_EQ(E_FAIL, host_call(h, MSG_SIGNAL_PROCESS, "c16", ",\"ProcessId\":%d,\"Options\":{\"Signal\":-1}", pid));
+	EXPECT_FALSE(host_answered(h, early, 0));
+	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, "c16", ",\"ProcessId\":%d,\"Options\":{}", pid));
+	EXPECT_STREQ("", host_stream_read(&out, NULL));
+	EXPECT_EQ(137, answer_number(host_answer(h, early), "ExitCode"));
+	EXPECT_EQ(137, answer_number(host_answer(h, limited), "ExitCode"));
+	EXPECT_STREQ("ForcedExit", host_notified(h, "c16", NULL));
+	/* The code is there without a wait. */
+	EXPECT_EQ(0, host_call(h, MSG_WAIT_FOR_PROCESS, "c16", ",\"ProcessId\":%d,\"TimeoutInMs\":0", pid));
+	EXPECT_EQ(137, answer_number(host_last(h), "ExitCode"));
+	EXPECT_EQ(0, oci_delete(h, "c16"));
+}
+
 /* More finished streams than the agent's netlink socket has room for, while the agent stands still. */
 #define FLOOD 2000
 

@@ -186,7 +186,9 @@ TEST_F_TIMEOUT(tty, a_terminal_is_there_before_the_start, 180)
 	EXPECT_EQ(0, host_call(h, MSG_RESIZE_CONSOLE, "t2", SIZE(pid, 50, 60)));
 	ASSERT_EQ(pid, oci_start(h, "t2", &in, &out, NULL));
 	expect(h, &out, "50 60\r\n");
-	/* It is the controlling terminal of its process. */
+	/* It is the controlling terminal. The shell waits for the other by now: see process_test. */
+	type(h, &in, "a\n");
+	expect(h, &out, "a\r\na\r\n");
 	type(h, &in, "\003");
 	expect(h, &out, "^C");
 	free(host_stream_read(&out, NULL));
@@ -394,6 +396,26 @@ TEST_F_TIMEOUT(tty_exec, a_process_may_let_go_of_its_terminal, 180)
 	EXPECT_EQ(6, host_wait(h, "te", pid));
 	EXPECT_EQ(0, host_wait(h, "te", other));
 	host_stream_close(&in);
+}
+
+TEST_F_TIMEOUT(tty_exec, without_stdout_there_are_no_keys, 180)
+{
+	struct host *h = &self->h;
+	struct host_stream in, out;
+	int64_t pid = run(h, "te", "echo ready; exec cat", &in, &out, NULL);
+	char byte;
+
+	ASSERT_LT(0, pid);
+	expect(h, &out, "ready\r\n");
+	host_stream_close(&out);
+	/* It may be closed already. */
+	send(in.fd, "x\n", 2, MSG_NOSIGNAL);
+	ASSERT_TRUE(host_readable(in.fd, host_now_ms() + WAIT_MS));
+	EXPECT_GE(0, recv(in.fd, &byte, 1, 0));
+	host_stream_close(&in);
+	EXPECT_EQ(E_TIMEOUT, host_call(h, MSG_WAIT_FOR_PROCESS, "te", ",\"ProcessId\":%d,\"TimeoutInMs\":100", (int)pid));
+	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, "te", ",\"ProcessId\":%d,\"Options\":{\"Signal\":15}", (int)pid));
+	EXPECT_EQ(128 + 15, host_wait(h, "te", pid));
 }
 
 #define MANY 8

@@ -186,8 +186,10 @@ static bool move_output(struct stream *st)
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n < 0 && send) {
-			/* The host does not want it, which the process must not notice. */
+			/* The host does not want it, which the process must not notice. A terminal without a screen has no keys. */
 			finish(st);
+			if (st->tty)
+				drop_stream(&st->set->streams[0]);
 			continue;
 		}
 		if (n <= 0) {
