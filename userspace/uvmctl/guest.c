@@ -229,6 +229,16 @@ int guest_signal_send(struct guest *g, const char *container, uint32_t pid, int 
 	return bridge_send(g->bridge, MSG_SIGNAL_PROCESS, container, body, id, err);
 }
 
+int guest_resize(struct guest *g, const char *container, uint32_t pid, uint16_t rows, uint16_t columns, struct gcs_error *err)
+{
+	struct json_object *body = json_object_new_object();
+
+	set_number(body, "ProcessId", pid);
+	set_number(body, "Height", rows);
+	set_number(body, "Width", columns);
+	return bridge_call(g->bridge, MSG_RESIZE_CONSOLE, container, body, NULL, err);
+}
+
 /* Read to the end of file. */
 static char *read_output(struct guest *g, int fd, struct gcs_error *err)
 {

@@ -54,6 +54,7 @@ int guest_wait_send(struct guest *g, const char *container, uint32_t pid, uint64
 int guest_exit_code(struct json_object *answer, uint32_t *code, struct gcs_error *err);
 /* Sends the request; the answer is that to *@id. */
 int guest_signal_send(struct guest *g, const char *container, uint32_t pid, int signal, uint64_t *id, struct gcs_error *err);
+int guest_resize(struct guest *g, const char *container, uint32_t pid, uint16_t rows, uint16_t columns, struct gcs_error *err);
 
 /* Run a command in the VM, outside of all containers. Its stdout, malloc'd; NULL with @err. */
 char *guest_run(struct guest *g, const char *const *argv, struct gcs_error *err);

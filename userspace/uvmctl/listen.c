@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +17,7 @@
 #include <linux/vm_sockets.h>
 
 #include "cleanup.h"
+#include "thread.h"
 #include "vsock_backend.h"
 
 #define LISTEN_MAX 64
@@ -178,7 +177,6 @@ static void *backend_thread(void *arg)
 
 static int user_open(struct ports *p, struct gcs_error *err)
 {
-	sigset_t all, old;
 	int fds[2], ret;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
@@ -189,10 +187,7 @@ static int user_open(struct ports *p, struct gcs_error *err)
 	if (p->stop_fd < 0)
 		return gcs_fail(err, errno, HR_FAIL, "vsock: eventfd");
 	p->backend = (struct vsock_backend){ .guest_cid = VSOCK_GUEST_CID, .dial = dial, .arg = p };
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&p->thread, NULL, backend_thread, p);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	ret = thread_start(&p->thread, backend_thread, p);
 	if (ret)
 		return gcs_fail(err, ret, HR_FAIL, "vsock: thread");
 	p->running = true;

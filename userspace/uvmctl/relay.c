@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "thread.h"
 
 #define BUFFER (256 << 10)
 
@@ -63,7 +63,6 @@ static void *run(void *arg)
 static struct relay *start(int from, int to, int socket, struct gcs_error *err)
 {
 	struct relay *r = calloc(1, sizeof(*r));
-	sigset_t all, old;
 	int ret = ENOMEM;
 
 	if (r) {
@@ -72,10 +71,7 @@ static struct relay *start(int from, int to, int socket, struct gcs_error *err)
 		ret = r->done_fd < 0 ? errno : 0;
 	}
 	if (!ret) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &old);
-		ret = pthread_create(&r->thread, NULL, run, r);
-		pthread_sigmask(SIG_SETMASK, &old, NULL);
+		ret = thread_start(&r->thread, run, r);
 		if (!ret)
 			return r;
 		close(r->done_fd);

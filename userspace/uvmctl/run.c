@@ -22,6 +22,7 @@
 #include "image.h"
 #include "relay.h"
 #include "spec.h"
+#include "terminal.h"
 #include "timing.h"
 
 #define LOG_LINES 10
@@ -35,6 +36,8 @@ struct run {
 	struct guest_disk layer_disk, scratch_disk;
 	struct guest_process init;
 	struct relay *relays[3];
+	struct terminal terminal;
+	uint16_t rows, columns; /* of the container's terminal, as far as it was told */
 	double started;
 	int signal; /* that ended the run */
 };
@@ -77,10 +80,14 @@ static int create(struct run *r, struct gcs_error *err)
 {
 	char hostname[13];
 	struct spec_options spec = { .root = r->root, .hostname = hostname, .cwd = r->o.cwd, .env = r->o.env,
-				     .args = r->o.command };
+				     .args = r->o.command, .terminal = r->o.tty };
 	double start = timing_now();
 
 	snprintf(hostname, sizeof(hostname), "%.12s", r->id);
+	if (r->o.tty && terminal_size(&r->rows, &r->columns)) {
+		spec.rows = r->rows;
+		spec.columns = r->columns;
+	}
 	if (guest_combine(&r->uvm.guest, r->id, r->root, r->layer_disk.mount_path, r->scratch, err) < 0)
 		return -1;
 	timing_since(r->figures, "combine_ms", start);
@@ -91,28 +98,71 @@ static int create(struct run *r, struct gcs_error *err)
 	return 0;
 }
 
+/* Signals that arrive as such, at a descriptor: always, while a terminal is raw, while its size is followed. */
+enum taken { TAKE_ALWAYS = 2, TAKE_RAW = 4, TAKE_SIZE = 5 };
+
+/* Take these and no others; @fd is -1 or what the last call has returned. */
+static int take_signals(int fd, enum taken count, struct gcs_error *err)
+{
+	static const int signals[TAKE_SIZE] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH };
+	sigset_t set, others;
+
+	sigemptyset(&set);
+	sigemptyset(&others);
+	for (int i = 0; i < TAKE_SIZE; i++)
+		sigaddset(i < (int)count ? &set : &others, signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigprocmask(SIG_UNBLOCK, &others, NULL);
+	fd = signalfd(fd, &set, SFD_CLOEXEC);
+	return fd < 0 ? gcs_fail(err, errno, HR_FAIL, "signalfd") : fd;
+}
+
 static int start(struct run *r, uint64_t *wait_id, struct gcs_error *err)
 {
 	double start = timing_now();
 
 	r->init.want[0] = r->o.interactive;
-	r->init.want[1] = r->init.want[2] = true;
+	r->init.want[1] = true;
+	r->init.want[2] = !r->o.tty;
 	if (bridge_call(r->uvm.guest.bridge, MSG_START, r->id, NULL, NULL, err) < 0 ||
 	    guest_execute(&r->uvm.guest, r->id, NULL, &r->init, err) < 0)
 		return -1;
 	timing_since(r->figures, "start_ms", start);
 	r->started = timing_now();
+	if (r->o.tty && r->o.interactive &&
+	    (take_signals(r->uvm.watch.signal_fd, TAKE_RAW, err) < 0 || terminal_raw(&r->terminal, err) < 0))
+		return -1;
 	if (r->init.want[0]) {
 		r->relays[0] = relay_to_guest(STDIN_FILENO, r->init.sockets[0], err);
 		if (!r->relays[0])
 			return -1;
 	}
 	for (int i = 1; i < 3; i++) {
+		if (!r->init.want[i])
+			continue;
 		r->relays[i] = relay_from_guest(r->init.sockets[i], i, err);
 		if (!r->relays[i])
 			return -1;
 	}
 	return guest_wait_send(&r->uvm.guest, r->id, r->init.pid, wait_id, err);
+}
+
+/* The container's terminal gets the size of ours, if that is another than before. */
+static int resize(struct run *r, struct gcs_error *err)
+{
+	struct watch *watch = &r->uvm.watch;
+	int ret, signal_fd = watch->signal_fd;
+	uint16_t rows, columns;
+
+	if (!terminal_size(&rows, &columns) || (rows == r->rows && columns == r->columns))
+		return 0;
+	r->rows = rows;
+	r->columns = columns;
+	watch->signal_fd = -1; /* one signal must not keep the other from arriving */
+	ret = guest_resize(&r->uvm.guest, r->id, r->init.pid, rows, columns, err);
+	watch->signal_fd = signal_fd;
+	/* It may have ended just now. */
+	return ret < 0 && err->hr != HR_NOT_FOUND ? -1 : 0;
 }
 
 /* Signals to the container: how many there were, and the requests that pass them on. */
@@ -121,14 +171,19 @@ struct passed {
 	uint64_t ids[2];
 };
 
-/* The first signal goes to the container as it is, the second as SIGKILL, the third ends us. */
+/*
+ * The first signal goes to the container as it is, the second as SIGKILL, the third ends us, as does the first that the terminal's
+ * settings would not survive.
+ */
 static int pass_on_signal(struct run *r, struct passed *p, struct gcs_error *err)
 {
 	struct signalfd_siginfo info;
 
 	if (read(r->uvm.watch.signal_fd, &info, sizeof(info)) != sizeof(info))
 		return 0;
-	if (p->seen == 2) {
+	if (info.ssi_signo == SIGWINCH)
+		return resize(r, err);
+	if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGQUIT || p->seen == 2) {
 		r->signal = (int)info.ssi_signo;
 		gcs_fail(err, 0, HR_FAIL, "stopped by a signal");
 		err->err = EINTR;
@@ -159,6 +214,9 @@ static int wait_for_exit(struct run *r, uint64_t wait_id, uint32_t *code, struct
 	struct bridge *b = r->uvm.guest.bridge;
 	struct passed passed = { 0 };
 
+	/* What has changed before the signal was taken is looked at once. */
+	if (r->o.tty && (take_signals(r->uvm.watch.signal_fd, TAKE_SIZE, err) < 0 || resize(r, err) < 0))
+		return -1;
 	while (!bridge_take(b, wait_id, &answer)) {
 		int ret = watch_wait(&r->uvm.watch, bridge_fd(b), POLLIN, -1, "the container's end", err);
 
@@ -170,6 +228,8 @@ static int wait_for_exit(struct run *r, uint64_t wait_id, uint32_t *code, struct
 			return -1;
 	}
 	timing_since(r->figures, "run_ms", r->started);
+	if (r->o.tty && take_signals(r->uvm.watch.signal_fd, TAKE_RAW, err) < 0)
+		return -1;
 	return guest_exit_code(answer, code, err);
 }
 
@@ -276,20 +336,6 @@ static int failure_code(const struct run *r, const struct gcs_error *err)
 	return r->signal ? 128 + r->signal : EXIT_OWN;
 }
 
-static int block_signals(struct gcs_error *err)
-{
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return fd < 0 ? gcs_fail(err, errno, HR_FAIL, "signalfd") : fd;
-}
-
 static int run(struct run *r, struct gcs_error *err)
 {
 	_cleanup_close_ int layer_fd = -1, scratch_fd = -1, signal_fd = -1;
@@ -304,16 +350,18 @@ static int run(struct run *r, struct gcs_error *err)
 	if (layer_fd < 0)
 		return -1;
 	scratch_fd = image_scratch(r->o.scratch_size, err);
-	signal_fd = scratch_fd < 0 ? -1 : block_signals(err);
+	signal(SIGPIPE, SIG_IGN);
+	signal_fd = scratch_fd < 0 ? -1 : take_signals(-1, TAKE_ALWAYS, err);
 	if (signal_fd < 0)
 		return -1;
 	timing_since(r->figures, "image_ms", begin);
 	r->uvm.watch = (struct watch){ .vm_fd = -1, .signal_fd = signal_fd };
 
 	ret = run_container(r, layer_fd, scratch_fd, &code, err);
+	terminal_restore(&r->terminal);
 	if (ret < 0 && err->err == EINTR && !r->signal && read(signal_fd, &info, sizeof(info)) == sizeof(info))
 		r->signal = (int)info.ssi_signo;
-	if (ret < 0)
+	if (ret < 0 || take_signals(signal_fd, TAKE_ALWAYS, err) < 0)
 		return -1;
 	/* The container's result stands; what goes wrong from here on is said, but changes nothing. */
 	if (undo(r, &undo_err) < 0)

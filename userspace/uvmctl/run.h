@@ -22,7 +22,7 @@ struct run_options {
 	char *env[ENV_MAX + 1];
 	unsigned int env_count;
 	const char *cwd;
-	bool interactive, json, debug, no_kmod;
+	bool interactive, tty, json, debug, no_kmod;
 	int log_fd;	    /* the console and the guest's log go there; -1: nowhere */
 	const char *timing; /* file; NULL: none */
 	char *uvm_dir;

@@ -23,6 +23,7 @@ const char run_usage[] =
 	"  -e, --env K=V         environment variable; K alone: with our value\n"
 	"  -w, --workdir DIR     working directory (/)\n"
 	"  -i, --interactive     pass on stdin\n"
+	"  -t, --tty             give it a terminal; with -i: the one that stdin is\n"
 	"      --json            the result, or what went wrong, as a JSON object on stderr\n"
 	"      --timing FILE     write where the time went, as a JSON object\n"
 	"      --no-kmod         carry stdio by the agent instead of gcs.ko\n"
@@ -175,6 +176,9 @@ static int parse_one(int opt, struct run_options *o)
 	case 'i':
 		o->interactive = true;
 		return 0;
+	case 't':
+		o->tty = true;
+		return 0;
 	case OPT_JSON:
 		o->json = true;
 		return 0;
@@ -228,6 +232,7 @@ int run_options_parse(int argc, char **argv, struct run_options *o)
 		{ "env", required_argument, NULL, 'e' },
 		{ "workdir", required_argument, NULL, 'w' },
 		{ "interactive", no_argument, NULL, 'i' },
+		{ "tty", no_argument, NULL, 't' },
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "timing", required_argument, NULL, OPT_TIMING },
 		{ "no-kmod", no_argument, NULL, OPT_NO_KMOD },
@@ -251,7 +256,7 @@ int run_options_parse(int argc, char **argv, struct run_options *o)
 	if (accel && *accel && parse_accel("UVMCTL_ACCEL", accel, &o->accel) < 0)
 		return -1;
 	/* '+': what follows IMAGE is the container's. */
-	while ((opt = getopt_long(argc, argv, "+e:w:i", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+e:w:it", options, NULL)) != -1) {
 		ret = parse_one(opt, o);
 		if (ret)
 			return ret;
@@ -267,6 +272,8 @@ int run_options_parse(int argc, char **argv, struct run_options *o)
 	}
 	o->image = argv[optind++];
 	o->command = optind < argc ? argv + optind : default_command;
+	if (o->tty && o->interactive && !isatty(STDIN_FILENO))
+		return wrong("-it", "", "stdin is no terminal");
 	if (!o->uvm_dir)
 		o->uvm_dir = find_uvm();
 	return o->uvm_dir ? 0 : wrong("--uvm", "", strerror(ENOMEM));

@@ -51,6 +51,19 @@ static void add_env(struct json_object *env, const char *var)
 	json_object_array_add(env, json_object_new_string(var));
 }
 
+static void add_terminal(struct json_object *process, const struct spec_options *o)
+{
+	struct json_object *size;
+
+	json_object_object_add(process, "terminal", json_object_new_boolean(true));
+	if (!o->rows || !o->columns)
+		return;
+	size = json_object_new_object();
+	json_object_object_add(size, "height", json_object_new_int(o->rows));
+	json_object_object_add(size, "width", json_object_new_int(o->columns));
+	json_object_object_add(process, "consoleSize", size);
+}
+
 static struct json_object *process(const struct spec_options *o)
 {
 	struct json_object *p = json_object_new_object(), *user = json_object_new_object(), *env, *limits, *limit;
@@ -62,10 +75,14 @@ static struct json_object *process(const struct spec_options *o)
 	json_object_object_add(p, "user", user);
 	json_object_object_add(p, "args", strings((const char *const *)o->args));
 	env = strings(base);
+	if (o->terminal)
+		add_env(env, "TERM=xterm");
 	for (char *const *e = o->env; *e; e++)
 		add_env(env, *e);
 	json_object_object_add(p, "env", env);
 	set(p, "cwd", o->cwd);
+	if (o->terminal)
+		add_terminal(p, o);
 	json_object_object_add(p, "capabilities", capabilities());
 	limit = json_object_new_object();
 	set(limit, "type", "RLIMIT_NOFILE");

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "thread.h"
 
 #define KEEP 16384
 
@@ -78,7 +78,7 @@ struct tail *tail_start(int fd, int echo, struct gcs_error *err)
 	t->echo = echo;
 	pthread_mutex_init(&t->lock, NULL);
 	t->stop_fd = eventfd(0, EFD_CLOEXEC);
-	ret = t->stop_fd < 0 ? errno : pthread_create(&t->thread, NULL, run, t);
+	ret = t->stop_fd < 0 ? errno : thread_start(&t->thread, run, t);
 	if (!ret)
 		return t;
 	gcs_fail(err, ret, HR_FAIL, "reader: thread");
