@@ -371,7 +371,7 @@ TEST_F_TIMEOUT(container, waits_and_signals_from_before_the_start_to_after_the_e
 	uint64_t early, limited;
 	int pid = 0;
 
-	ASSERT_EQ(0, oci_create(h, "c16", "[\"sh\",\"-c\",\"trap 'echo usr1' USR1; echo ready; while :; do :; done\"]"));
+	ASSERT_EQ(0, oci_create(h, "c16", "[\"sh\",\"-c\",\"trap 'echo usr1' USR1; trap 'exit 4' TERM; echo ready; while :; do :; done\"]"));
 	EXPECT_EQ(0, host_call(h, MSG_GET_PROPERTIES, "c16", ",\"Query\":\"{\\\"PropertyTypes\\\":[\\\"ProcessList\\\"]}\""));
 	ASSERT_EQ(1, sscanf(answer_text(host_last(h), "Properties"), "{\"ProcessList\":[{\"ProcessId\":%d}]}", &pid));
 	early = host_ask(h, MSG_WAIT_FOR_PROCESS, "c16", FOREVER(pid));
@@ -392,14 +392,14 @@ TEST_F_TIMEOUT(container, waits_and_signals_from_before_the_start_to_after_the_e
 	}
 	EXPECT_EQ(E_FAIL, host_call(h, MSG_SIGNAL_PROCESS, "c16", ",\"ProcessId\":%d,\"Options\":{\"Signal\":-1}", pid));
 	EXPECT_FALSE(host_answered(h, early, 0));
-	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, "c16", ",\"ProcessId\":%d,\"Options\":{}", pid));
+	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, "c16", ",\"ProcessId\":%d,\"Options\":{\"Signal\":15}", pid));
 	EXPECT_STREQ("", host_stream_read(&out, NULL));
-	EXPECT_EQ(137, answer_number(host_answer(h, early), "ExitCode"));
-	EXPECT_EQ(137, answer_number(host_answer(h, limited), "ExitCode"));
-	EXPECT_STREQ("ForcedExit", host_notified(h, "c16", NULL));
+	EXPECT_EQ(4, answer_number(host_answer(h, early), "ExitCode"));
+	EXPECT_EQ(4, answer_number(host_answer(h, limited), "ExitCode"));
+	EXPECT_STREQ("GracefulExit", host_notified(h, "c16", NULL));
 	/* The code is there without a wait. */
 	EXPECT_EQ(0, host_call(h, MSG_WAIT_FOR_PROCESS, "c16", ",\"ProcessId\":%d,\"TimeoutInMs\":0", pid));
-	EXPECT_EQ(137, answer_number(host_last(h), "ExitCode"));
+	EXPECT_EQ(4, answer_number(host_last(h), "ExitCode"));
 	EXPECT_EQ(0, oci_delete(h, "c16"));
 }
 

@@ -321,7 +321,7 @@ TEST_F(container, bad_specs_are_errors)
 		"{\"process\":{\"args\":[\"x\"]},\"root\":{\"path\":\"/x\"},\"mounts\":{}}",
 		"{\"process\":{\"args\":[\"x\"]},\"root\":{\"path\":\"/x\"},\"hostname\":\"a/b\"}",
 		"{\"process\":{\"args\":[\"x\"]},\"root\":{\"path\":\"/x\"},\"annotations\":{\"io.kubernetes.cri.container-type\":\"z\"}}",
-		"{\"process\":{\"args\":[\"x\"],\"terminal\":true},\"root\":{\"path\":\"/x\"}}",
+		"{\"process\":{\"args\":[\"x\"],\"terminal\":1},\"root\":{\"path\":\"/x\"}}",
 	};
 	static const char *const ids[] = { "", "..", "a..b", "a/b", "a b", NULL_GUID };
 	struct container_config config = { .activity_id = "", .bundle = "/run/gcs/c/bad", .scratch = "" };

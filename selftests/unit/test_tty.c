@@ -155,6 +155,19 @@ TEST_F(tty, the_end_comes_after_the_output_and_the_hosts_end)
 	free(buf);
 }
 
+TEST_F(tty, a_process_that_ended_before_it_was_connected)
+{
+	char buf[16];
+
+	ASSERT_EQ(4, write(self->slave, "last", 4));
+	ASSERT_EQ(0, close(self->slave));
+	ASSERT_EQ(0, stdio_attach(self->s, self->sockets, &self->err));
+	EXPECT_EQ(4, take(self->host[1], buf, sizeof(buf)));
+	close(self->host[1]);
+	stdio_finish(self->s, 0, on_done, &self->done[1]);
+	EXPECT_TRUE(readable(self->done[0]));
+}
+
 TEST_F(tty, a_child_that_keeps_the_slave_is_not_waited_for)
 {
 	char buf[8];
@@ -167,6 +180,12 @@ TEST_F(tty, a_child_that_keeps_the_slave_is_not_waited_for)
 	EXPECT_TRUE(readable(self->done[0]));
 	/* Its input has ended; its standard error said nothing. */
 	EXPECT_EQ(0, take(self->host[2], buf, 1));
+	/* With the last copy of the master the child is hung up. */
+	stdio_put(self->s);
+	self->s = NULL;
+	close(self->master);
+	EXPECT_TRUE(readable(self->slave));
+	EXPECT_EQ(0, read(self->slave, buf, 1));
 }
 
 TEST_F(tty, the_process_does_not_notice_that_the_host_has_gone)

@@ -62,7 +62,10 @@ void stdio_finish(struct stdio *s, uint32_t deadline_ms, stdio_done_fn done, voi
 /* Any thread, before @done: give up undelivered output @ms from now, whatever stdio_finish() says or has said. */
 void stdio_limit(struct stdio *s, uint32_t ms);
 
-/* Let go of the set. Without stdio_finish() before, everything is dropped. NULL is fine. */
+/*
+ * Let go of the set. Without stdio_finish() before, everything is dropped. Who still has a terminal open is hung up when the caller has
+ * closed the master. NULL is fine.
+ */
 void stdio_put(struct stdio *s);
 
 /* What an engine provides; the functions above call them. */
