@@ -265,7 +265,8 @@ static struct json_object *make_spec(const char *id, const char *script, bool ow
 	if (asprintf(&s, "{\"ociVersion\":\"1.1.0\",\"process\":{\"user\":{\"uid\":0,\"gid\":0},\"args\":[\"/bin/sh\",\"-c\",%s],"
 		     "\"env\":[\"PATH=/bin\"],\"cwd\":\"/\"},\"root\":{\"path\":\"/run/gcs/c/%s/rootfs\"},"
 		     "\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"},{\"destination\":\"/dev\","
-		     "\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"mode=755\"]}],"
+		     "\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":[\"mode=755\"]},{\"destination\":\"/dev/pts\","
+		     "\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[\"newinstance\",\"ptmxmode=0666\"]}],"
 		     "\"linux\":{\"cgroupsPath\":\"/else/where\",\"namespaces\":[%s{\"type\":\"mount\"},{\"type\":\"uts\"}]},"
 		     "\"windows\":{\"network\":{}}}",
 		     json_object_to_json_string(text), id, own_pid ? "{\"type\":\"pid\"}," : "") < 0)

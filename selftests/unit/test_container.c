@@ -310,6 +310,43 @@ TEST_F(container, external_process)
 	EXPECT_NE(NULL, strstr(self->err.text, "no-such-program")) TH_LOG("%s", self->err.text);
 }
 
+TEST_F(container, terminals_are_resized_while_they_are_there)
+{
+	static const char script[] = "{\"terminal\":true,\"cwd\":\"/\",\"env\":[\"PATH=/bin\"],\"args\":[\"sh\",\"-c\","
+				     "\"read x; stty size; exit 6\"]}";
+	char *argv[] = { "sh", "-c", "read x; stty size; exit 6", NULL }, *env[] = { "PATH=/bin:/usr/bin", NULL };
+	struct external_process external = { .argv = argv, .cwd = "/", .env = env, .terminal = true, .rows = 5, .columns = 6 };
+	struct json_object *process = json_tokener_parse(script);
+	uint32_t init, pid;
+
+	ASSERT_EQ(0, create(A, "sleep 100", true, &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, container_start(A, &(struct process_stdio){ 0 }, &init, &self->err)) TH_LOG("%s", self->err.text);
+	for (uint32_t i = 0; i < 2; i++) {
+		const char *id = i ? NULL_GUID : A;
+		struct process_stdio streams = { .use_stdin = true, .stdin_port = 30 + 2 * i, .use_stdout = true,
+						 .stdout_port = 31 + 2 * i };
+		int ret = i ? external_exec(&external, &streams, &pid, &self->err) :
+			      container_exec(A, process, &streams, &pid, &self->err);
+
+		ASSERT_EQ(0, ret) TH_LOG("%s", self->err.text);
+		EXPECT_EQ(0, process_resize(id, pid, 30, 40, &self->err)) TH_LOG("%s", self->err.text);
+		ASSERT_EQ(1, write(host_ends[30 + 2 * i], "\n", 1));
+		EXPECT_STREQ("\r\n30 40\r\n", host_read(31 + 2 * i));
+		EXPECT_EQ(6, wait_code(id, pid));
+		EXPECT_EQ(0, process_resize(id, pid, 1, 1, &self->err));
+		process_wait_delivered(id, pid);
+		EXPECT_EQ(-1, process_resize(id, pid, 1, 1, &self->err));
+		EXPECT_EQ(HR_NOT_FOUND, self->err.hr);
+		close(host_ends[30 + 2 * i]);
+	}
+	json_object_put(process);
+	argv[0] = "no-such-program";
+	EXPECT_EQ(-1, external_exec(&external, &(struct process_stdio){ 0 }, &pid, &self->err));
+	EXPECT_EQ(0, container_shutdown(A, false, &self->err));
+	EXPECT_EQ(137, wait_code(A, init));
+	ASSERT_EQ(0, container_delete(A, &self->err)) TH_LOG("%s", self->err.text);
+}
+
 TEST_F(container, bad_specs_are_errors)
 {
 	static const char *const specs[] = {
