@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "fs.h"
 
 #include "kselftest_harness.h"
@@ -132,16 +133,57 @@ TEST_F(tree, directories_in_a_root_stay_in_it)
 	ASSERT_EQ(0, symlink("/../../outside", "root/up"));
 	ASSERT_EQ(0, symlink("/real", "root/absolute"));
 	ASSERT_EQ(0, mkdir("root/real", 0755));
-	EXPECT_EQ(0, fs_mkdir_in_root(root, "/a/b/c", 0755, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, fs_mkdir_in_root(root, "/a/b/c", 0755, NULL, NULL, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_EQ(0, access("root/a/b/c", F_OK));
-	EXPECT_EQ(0, fs_mkdir_in_root(root, "/absolute/x", 0755, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, fs_mkdir_in_root(root, "/absolute/x", 0755, NULL, NULL, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_EQ(0, access("root/real/x", F_OK));
 	/* There is no "outside" in the root, and nothing is made through the dangling link. */
-	EXPECT_EQ(-1, fs_mkdir_in_root(root, "/up/x", 0755, &self->err));
+	EXPECT_EQ(-1, fs_mkdir_in_root(root, "/up/x", 0755, NULL, NULL, &self->err));
 	EXPECT_NE(0, access("outside/x", F_OK));
-	EXPECT_EQ(0, fs_mkdir_in_root(root, "/../../esc", 0755, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, fs_mkdir_in_root(root, "/../../esc", 0755, NULL, NULL, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_EQ(0, access("root/esc", F_OK));
 	EXPECT_NE(0, access("esc", F_OK));
+}
+
+TEST_F(tree, a_directory_in_a_root_has_its_mode_and_its_path_without_links)
+{
+	_cleanup_free_ char *real = NULL, *same = NULL;
+	char root[96], expect[128];
+	struct stat st;
+	bool made;
+
+	snprintf(root, sizeof(root), "%s/root", self->dir);
+	snprintf(expect, sizeof(expect), "%s/root/real/x", self->dir);
+	ASSERT_EQ(0, mkdir("root", 0755));
+	ASSERT_EQ(0, mkdir("root/real", 0700));
+	ASSERT_EQ(0, symlink("/real", "root/link"));
+	umask(077);
+	ASSERT_EQ(0, fs_mkdir_in_root(root, "/link/x", 0777, &real, &made, &self->err)) TH_LOG("%s", self->err.text);
+	umask(022);
+	EXPECT_TRUE(made);
+	EXPECT_STREQ(expect, real);
+	ASSERT_EQ(0, stat("root/real/x", &st));
+	EXPECT_EQ(0777, st.st_mode & 07777);
+	ASSERT_EQ(0, stat("root/real", &st));
+	EXPECT_EQ(0700, st.st_mode & 07777);
+	ASSERT_EQ(0, fs_mkdir_in_root(root, "real/x/", 0700, &same, &made, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_FALSE(made);
+	EXPECT_STREQ(expect, same);
+}
+
+TEST(mounts_below_a_directory_are_found_by_components_and_with_blanks)
+{
+	char text[] = "22 1 0:20 / /run rw shared:1 - tmpfs tmpfs rw\n"
+		      "23 22 0:21 / /run/p rw - tmpfs tmpfs rw\n"
+		      "24 22 0:21 / /run/pq rw - tmpfs tmpfs rw\n"
+		      "25 23 0:21 / /run/p/a\\040b\\134 rw - tmpfs tmpfs rw\n"
+		      "torn line\n"
+		      "26 23 0:21 /x /run/p rw - tmpfs tmpfs rw\n";
+	char *paths[2];
+
+	EXPECT_EQ(3, mountinfo_below(text, "/run/p", paths, 2));
+	EXPECT_STREQ("/run/p", paths[0]);
+	EXPECT_STREQ("/run/p/a b\\", paths[1]);
 }
 
 TEST_HARNESS_MAIN

@@ -2,6 +2,7 @@
 /* Small file system helpers that never follow a link or a mount out of where they were pointed. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -73,12 +74,38 @@ static int open_in_root(int root, const char *path)
 	return syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
-int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, struct gcs_error *err)
+/* Make @name in @parent with exactly @mode, whatever the umask is. Returns 1, 0 if it was there, -1 with errno. */
+static int make_dir_at(int parent, const char *name, mode_t mode)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (mkdirat(parent, name, mode) < 0)
+		return errno == EEXIST ? 0 : -1;
+	/* It may have been replaced by a link meanwhile. */
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 || fchmod(fd, mode) < 0 ? -1 : 1;
+}
+
+static char *path_of(int fd)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return NULL;
+	path[n] = '\0';
+	return strdup(path);
+}
+
+int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, char **real, bool *made, struct gcs_error *err)
 {
 	_cleanup_close_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int parent = -1;
 	_cleanup_free_ char *p = strdup(path);
 	char *name = p, *at;
+	int new = 0;
 
 	if (root_fd < 0 || !p)
 		return gcs_fail(err, errno, HR_FAIL, "%s: open root %s", path, root);
@@ -97,9 +124,11 @@ int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, struct gcs
 			break;
 		end = *at;
 		*at = '\0';
+		new = 0;
 		fd = open_in_root(root_fd, p);
 		if (fd < 0 && errno == ENOENT) {
-			if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+			new = make_dir_at(parent, name, mode);
+			if (new < 0)
 				return gcs_fail(err, errno, HR_FAIL, "%s: make %s in %s", path, p, root);
 			fd = open_in_root(root_fd, p);
 		}
@@ -109,6 +138,10 @@ int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, struct gcs
 		close(parent);
 		parent = fd;
 	}
+	if (made)
+		*made = new;
+	if (real && !(*real = path_of(parent)))
+		return gcs_fail(err, errno, HR_FAIL, "%s: its path in %s", path, root);
 	return 0;
 }
 

@@ -18,8 +18,11 @@ bool path_is_below(const char *path, const char *dir);
 /* Make @path and its missing parents. *@made (may be NULL) tells whether @path itself was made. */
 int fs_mkdir_p(const char *path, mode_t mode, bool *made, struct gcs_error *err);
 
-/* The same for @path as seen by a process whose root is @root: links are resolved inside. */
-int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, struct gcs_error *err);
+/*
+ * The same for @path as seen by a process whose root is @root: links are resolved inside. What is made has exactly @mode.
+ * *@real (may be NULL) gets the path that it has without links, malloc'd.
+ */
+int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, char **real, bool *made, struct gcs_error *err);
 
 /* Replace the content of a file. */
 int fs_write(const char *path, const char *data, size_t length, mode_t mode, struct gcs_error *err);
@@ -41,5 +44,14 @@ int fs_remove_tree(const char *path, struct gcs_error *err);
 
 /* Unmount what is mounted on @path; nothing mounted, or no such path, is success. */
 int fs_unmount(const char *path, struct gcs_error *err);
+
+/* Unmount everything on @dir and below it, the newest mount first. Goes on after a failure, which is the result then. */
+int fs_unmount_below(const char *dir, struct gcs_error *err);
+
+/*
+ * The mount points on @dir and below it, in the order of @text, which is the content of /proc/<pid>/mountinfo and is changed:
+ * *@paths point into it. Returns how many there are, of which at most @max are stored.
+ */
+size_t mountinfo_below(char *text, const char *dir, char **paths, size_t max);
 
 #endif

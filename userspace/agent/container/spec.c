@@ -139,7 +139,7 @@ static void make_cwd(const struct container *c, struct json_object *process)
 	const char *wrong = NULL, *cwd = string(process, "cwd", &wrong);
 
 	if (*cwd && strcmp(cwd, "/"))
-		fs_mkdir_in_root(c->rootfs, cwd, 0755, NULL);
+		fs_mkdir_in_root(c->rootfs, cwd, 0755, NULL, NULL, NULL);
 }
 
 /* json-c counts references without a lock: trees of different requests must not share a part. NULL gives NULL. */
