@@ -159,8 +159,11 @@ TEST_F(disk, layers_are_combined_and_taken_apart_with_the_data_kept)
 	ASSERT_EQ(0, fs_write("/run/gcs/pods/p/c/config.json", "x", 1, 0644, &self->err));
 	EXPECT_EQ(0, access(SCRATCH "/scratch/p/c/bundle/config.json", F_OK));
 	EXPECT_EQ(0, access(SCRATCH "/scratch/p/c/upper/new", F_OK));
+	/* A container has files there. */
+	ASSERT_EQ(0, layers_hold_bundle("/run/gcs/pods/p/c", &self->err)) TH_LOG("%s", self->err.text);
 	ASSERT_EQ(0, layers_remove(l.root, &self->err)) TH_LOG("%s", self->err.text);
 	ASSERT_EQ(0, layers_remove(l.root, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(1, fs_is_mount("/run/gcs/pods/p/c"));
 	EXPECT_EQ(0, access(SCRATCH "/scratch/p/c/upper/new", F_OK));
 	/* Again, on the bundle that is bound already. */
 	ASSERT_EQ(0, layers_combine(&l, &self->err)) TH_LOG("%s", self->err.text);
@@ -168,6 +171,13 @@ TEST_F(disk, layers_are_combined_and_taken_apart_with_the_data_kept)
 	ASSERT_EQ(0, layers_remove(l.root, &self->err)) TH_LOG("%s", self->err.text);
 	ASSERT_EQ(0, layers_release_bundle("/run/gcs/pods/p/c", &self->err)) TH_LOG("%s", self->err.text);
 	ASSERT_EQ(0, layers_release_bundle("/run/gcs/pods/p/c", &self->err));
+	EXPECT_EQ(0, fs_is_mount("/run/gcs/pods/p/c"));
+	/* Of a container that was never made, or whose making failed, the bind goes with the layers. */
+	ASSERT_EQ(0, layers_combine(&l, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(1, fs_is_mount("/run/gcs/pods/p/c"));
+	ASSERT_EQ(0, layers_hold_bundle("/run/gcs/pods/p/c", &self->err)) TH_LOG("%s", self->err.text);
+	layers_unhold_bundle("/run/gcs/pods/p/c");
+	ASSERT_EQ(0, layers_remove(l.root, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_EQ(0, fs_is_mount("/run/gcs/pods/p/c"));
 	/* A layer that is not there: nothing of the call stays, the former data does. */
 	layers[0] = "/run/no/such/layer";

@@ -16,6 +16,7 @@ struct root {
 	bool busy;
 	bool mounted; /* the overlay */
 	bool bound;   /* the bundle, on the scratch's "bundle" directory */
+	bool held;    /* by a container, which has files in the bundle */
 	struct root *next;
 };
 
@@ -238,9 +239,35 @@ int layers_remove(const char *root, struct gcs_error *err)
 	if (r) {
 		if (ret == 0)
 			r->mounted = false;
+		/* Of a container that was never made. The host may have mounted something there, then it stays. */
+		if (ret == 0 && r->bound && !r->held && fs_unmount(r->bundle, NULL) == 0) {
+			r->bound = false;
+			rmdir(r->bundle);
+		}
 		release(r);
 	}
 	return ret;
+}
+
+int layers_hold_bundle(const char *bundle, struct gcs_error *err)
+{
+	struct root *r;
+	int ret = acquire(bundle, true, &r, err);
+
+	if (ret <= 0)
+		return ret;
+	r->held = true;
+	release(r);
+	return 0;
+}
+
+void layers_unhold_bundle(const char *bundle)
+{
+	pthread_mutex_lock(&lock);
+	for (struct root *r = roots; r; r = r->next)
+		if (!strcmp(r->bundle, bundle))
+			r->held = false;
+	pthread_mutex_unlock(&lock);
 }
 
 int layers_release_bundle(const char *bundle, struct gcs_error *err)
@@ -252,7 +279,7 @@ int layers_release_bundle(const char *bundle, struct gcs_error *err)
 		return ret;
 	ret = r->bound ? fs_unmount(bundle, err) : 0;
 	if (ret == 0)
-		r->bound = false;
+		r->bound = r->held = false;
 	release(r);
 	return ret;
 }

@@ -41,9 +41,11 @@ int layers_combine(const struct combined_layers *l, struct gcs_error *err);
 int layers_remove(const char *root, struct gcs_error *err);
 
 /*
- * For container_delete(): undo the bind of the bundle on the scratch if layers_combine() made one. Succeeds if there
- * is none.
+ * The bind of a bundle on its scratch, if layers_combine() made one, goes with the layers, unless a container holds it. A bundle
+ * without one is success in all three: hold it for a container, which cannot be made; or undo it for one that is deleted.
  */
+int layers_hold_bundle(const char *bundle, struct gcs_error *err);
+void layers_unhold_bundle(const char *bundle);
 int layers_release_bundle(const char *bundle, struct gcs_error *err);
 
 #endif
