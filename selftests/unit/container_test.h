@@ -169,7 +169,7 @@ static void on_exit_note(const char *id, const char *activity_id, enum container
 	pthread_mutex_unlock(&notes_lock);
 }
 
-static bool wait_notes(int count)
+static inline bool wait_notes(int count)
 {
 	struct timespec end;
 	int ret = 0;
@@ -289,7 +289,7 @@ static int combine(const char *id, struct gcs_error *err)
 }
 
 /* Layers and container; returns container_create()'s result. */
-static int create(const char *id, const char *script, bool own_pid, struct gcs_error *err)
+static inline int create(const char *id, const char *script, bool own_pid, struct gcs_error *err)
 {
 	char bundle[128], scratch[160];
 	struct container_config config = { .activity_id = "", .bundle = bundle, .scratch = scratch };

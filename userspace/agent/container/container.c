@@ -8,9 +8,11 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
-#include "container/internal.h"
 #include "container/netfiles.h"
+#include "container/pod.h"
 #include "fs.h"
+#include "log.h"
+#include "network/network.h"
 #include "storage/storage.h"
 
 struct container_options container_options;
@@ -52,22 +54,54 @@ static int check_config(const char *id, const struct container_config *config, s
 	return 0;
 }
 
-static int config_path(const struct container *c, char **path, struct gcs_error *err)
+static int config_path(const char *bundle, char **path, struct gcs_error *err)
 {
-	if (asprintf(path, "%s/config.json", c->bundle) >= 0)
+	if (asprintf(path, "%s/config.json", bundle) >= 0)
 		return 0;
 	*path = NULL;
-	return gcs_fail(err, ENOMEM, HR_FAIL, "container %s", c->id);
+	return gcs_fail(err, ENOMEM, HR_FAIL, "%s", bundle);
 }
 
-/* Take back what create() has written; the layers and the scratch are the host's. */
-static void undo_files(struct container *c)
+int container_remove_files(const char *bundle, const char *scratch, struct gcs_error *err)
 {
 	_cleanup_free_ char *config = NULL;
 
-	netfiles_remove(c->bundle);
-	if (config_path(c, &config, NULL) == 0)
+	if (*scratch && fs_remove_tree(scratch, err) < 0)
+		return -1;
+	/* A disk mounted on the bundle is the host's: only what was put there goes. */
+	if (config_path(bundle, &config, err) < 0)
+		return -1;
+	unlink(config);
+	return fs_is_mount(bundle) ? 0 : fs_remove_tree(bundle, err);
+}
+
+/* What only a standalone container has; the others have their pod's. */
+static void remove_own_files(const struct container *c)
+{
+	_cleanup_free_ char *logs = NULL;
+
+	if (c->made_netfiles)
+		netfiles_remove(c->bundle);
+	if (c->made_logs && asprintf(&logs, "%s/logs", c->bundle) >= 0)
+		rmdir(logs);
+}
+
+/* Take back what create() has made; the layers and the scratch are the host's. */
+static void undo_create(struct container *c)
+{
+	_cleanup_free_ char *config = NULL;
+	struct gcs_error err;
+
+	if (c->pod)
+		pod_undo_mounts(c->pod, &c->made_mounts);
+	if (pod_leave(c, &err) < 0)
+		log_error("container %s: undo its creation: %s", c->id, err.text);
+	netns_release(c->netns);
+	c->netns = NULL;
+	remove_own_files(c);
+	if (c->made_config && config_path(c->bundle, &config, NULL) == 0)
 		unlink(config);
+	layers_unhold_bundle(c->bundle);
 	if (c->made_bundle)
 		rmdir(c->bundle);
 }
@@ -83,15 +117,22 @@ static int create(struct container *c, const struct container_config *config, st
 		return -1;
 	if (fs_mkdir_p(c->bundle, 0700, &c->made_bundle, err) < 0)
 		return gcs_fail_prefix(err, "container %s", c->id);
+	if (layers_hold_bundle(c->bundle, err) < 0) {
+		gcs_fail_prefix(err, "container %s", c->id);
+		goto err_files;
+	}
 	if (spec_prepare(c, config->spec, err) < 0)
 		goto err_files;
-	if (config_path(c, &path, err) < 0 || spec_write(path, config->spec, err) < 0)
+	if (config_path(c->bundle, &path, err) < 0)
+		goto err_files;
+	c->made_config = true;
+	if (spec_write(path, config->spec, err) < 0)
 		goto err_files;
 	if (process_launch(c, json_object_object_get(config->spec, "process"), true, all, NULL, &pid, err) == 0)
 		return 0;
 
 err_files:
-	undo_files(c);
+	undo_create(c);
 	return -1;
 }
 
@@ -113,7 +154,11 @@ int container_create(const char *id, const struct container_config *config, stru
 	state_lock();
 	c->state = c->init->done ? STATE_TERMINATED : STATE_CREATED;
 	c->notified = false;
+	if (c->kind == KIND_SANDBOX)
+		c->pod->ready = true;
 	state_unlock();
+	/* From here on they are the pod's. */
+	path_list_free(&c->made_mounts);
 	/* In case that it was killed meanwhile. */
 	container_notify(c, false);
 	return 0;
@@ -260,14 +305,18 @@ static int delete(struct container *c, struct gcs_error *err)
 	/* Normally the host has done this before; under it is the scratch. */
 	if (fs_is_mount(c->rootfs) && layers_remove(c->rootfs, err) < 0)
 		return gcs_fail_prefix(err, "container %s: delete", c->id);
+	if (c->kind == KIND_SANDBOX && pod_close(c->pod, err) < 0)
+		return gcs_fail_prefix(err, "container %s: delete", c->id);
 	if (layers_release_bundle(c->bundle, err) < 0)
 		return gcs_fail_prefix(err, "container %s: delete", c->id);
-	if (*c->scratch && fs_remove_tree(c->scratch, err) < 0)
+	remove_own_files(c);
+	/* Below a sandbox's there may be those of its workloads: they go with the pod. */
+	if (c->kind != KIND_SANDBOX && container_remove_files(c->bundle, c->scratch, err) < 0)
 		return gcs_fail_prefix(err, "container %s: delete", c->id);
-	/* A disk mounted on the bundle is the host's: only what was put there goes. */
-	undo_files(c);
-	if (!fs_is_mount(c->bundle) && fs_remove_tree(c->bundle, err) < 0)
+	if (pod_leave(c, err) < 0)
 		return gcs_fail_prefix(err, "container %s: delete", c->id);
+	netns_release(c->netns);
+	c->netns = NULL;
 	return 0;
 }
 

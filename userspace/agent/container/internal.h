@@ -4,6 +4,7 @@
 #define GCS_CONTAINER_INTERNAL_H
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "container/container.h"
 #include "event.h"
@@ -20,6 +21,8 @@
 #define INIT_KILL_MS 10000
 
 #define RUNTIME_CGROUP "/runtime"
+
+enum container_kind { KIND_STANDALONE, KIND_SANDBOX, KIND_WORKLOAD };
 
 enum container_state { STATE_CREATING, STATE_CREATED, STATE_RUNNING, STATE_TERMINATED };
 
@@ -49,16 +52,33 @@ struct process {
 	struct waiter *waiters;
 };
 
+struct path_list {
+	char **paths;
+	size_t count;
+};
+
+static inline void path_list_free(struct path_list *l)
+{
+	while (l->count)
+		free(l->paths[--l->count]);
+	free(l->paths);
+	l->paths = NULL;
+}
+
 struct container {
 	struct container *next;
 	int refs; /* the table's; callers'; one of each process that is not done; the timer's */
 	char *id, *activity_id, *bundle, *scratch, *rootfs, *cgroup;
+	enum container_kind kind;
+	struct pod *pod;     /* of a sandbox or workload, from Create to the end of Delete */
+	struct netns *netns; /* of a sandbox or standalone container, for as long */
+	struct path_list made_mounts; /* in the pod's directories, until the creation has succeeded */
 	struct json_object *rlimits, *user; /* of the init, for exec; or NULL */
 	enum container_state state;
 	bool own_pid_namespace;
 	bool started;  /* ExecuteProcess of the init is under way or has succeeded */
 	bool notified; /* the exit notification was sent, or must not be */
-	bool made_bundle;
+	bool made_bundle, made_netfiles, made_logs, made_config;
 	bool deleted; /* under @use: only its callers still know it */
 	enum container_exit_type exit_type;
 	uint64_t oom_kills; /* that were logged; the event thread's */
@@ -107,6 +127,11 @@ static inline void cleanup_container(struct container **c)
 		container_put(*c);
 }
 #define _cleanup_container_ __attribute__((cleanup(cleanup_container)))
+
+/* --- container.c ----------------------------------------------------------------------------- */
+
+/* Remove a bundle and a scratch ("" = none), except what is behind a mount. */
+int container_remove_files(const char *bundle, const char *scratch, struct gcs_error *err);
 
 /* --- process.c ------------------------------------------------------------------------------- */
 
@@ -175,8 +200,8 @@ uint32_t runtime_error_code(const char *message);
 /* --- spec.c ---------------------------------------------------------------------------------- */
 
 /*
- * Check the OCI spec and rewrite it for a standalone container (lifecycle.md 3.3), write the files it needs into the
- * bundle, and fill in what the container keeps of it.
+ * Check the OCI spec and rewrite it for its kind of container (lifecycle.md 3.1 to 3.3), make what it needs in the VM, and
+ * fill in what the container keeps of it: with c->kind, c->pod, c->netns and c->made_mounts the caller undoes a failure.
  */
 int spec_prepare(struct container *c, struct json_object *spec, struct gcs_error *err);
 

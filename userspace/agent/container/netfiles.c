@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /* /etc/hostname, /etc/hosts and /etc/resolv.conf of a container (lifecycle.md 3.1). */
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "container/internal.h"
 #include "container/netfiles.h"
+#include "container/spec.h"
+#include "container/spec_tree.h"
 #include "fs.h"
 
 bool hostname_is_valid(const char *name)
@@ -45,53 +45,54 @@ static char *content(const char *destination, const char *hostname)
 	return n < 0 ? NULL : text;
 }
 
-static bool is_mounted(struct json_object *mounts, const char *destination)
-{
-	struct json_object *d;
+static const char *const destinations[] = { "/etc/hostname", "/etc/hosts", "/etc/resolv.conf" };
 
-	for (size_t i = 0; i < json_object_array_length(mounts); i++)
-		if (json_object_object_get_ex(json_object_array_get_idx(mounts, i), "destination", &d) &&
-		    json_object_is_type(d, json_type_string) && !strcmp(json_object_get_string(d), destination))
-			return true;
-	return false;
+#define FILES (sizeof(destinations) / sizeof(destinations[0]))
+
+static int file_path(const char *dir, size_t i, char **path, struct gcs_error *err)
+{
+	if (asprintf(path, "%s%s", dir, strrchr(destinations[i], '/')) >= 0)
+		return 0;
+	*path = NULL;
+	return gcs_fail(err, ENOMEM, HR_FAIL, "%s", destinations[i]);
 }
 
-int netfiles_add(const char *id, const char *dir, const char *hostname, bool read_only, struct json_object *mounts,
-		 struct gcs_error *err)
+int netfiles_write(const char *dir, const char *hostname, struct json_object *unless, struct gcs_error *err)
 {
-	static const char *const destinations[] = { "/etc/hostname", "/etc/hosts", "/etc/resolv.conf" };
-
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < FILES; i++) {
 		_cleanup_free_ char *path = NULL, *text = NULL;
-		struct json_object *mount, *options;
 
-		if (is_mounted(mounts, destinations[i]))
+		if (unless && find_by(unless, "destination", destinations[i]) >= 0)
 			continue;
 		text = content(destinations[i], hostname);
-		if (!text || asprintf(&path, "%s%s", dir, strrchr(destinations[i], '/')) < 0)
-			return gcs_fail(err, ENOMEM, HR_FAIL, "container %s: %s", id, destinations[i]);
-		if (fs_write(path, text, strlen(text), 0644, err) < 0)
-			return gcs_fail_prefix(err, "container %s", id);
-		mount = json_object_new_object();
-		options = json_object_new_array();
-		json_object_array_add(options, json_object_new_string("bind"));
-		if (read_only)
-			json_object_array_add(options, json_object_new_string("ro"));
-		json_object_object_add(mount, "destination", json_object_new_string(destinations[i]));
-		json_object_object_add(mount, "type", json_object_new_string("bind"));
-		json_object_object_add(mount, "source", json_object_new_string(path));
-		json_object_object_add(mount, "options", options);
-		json_object_array_add(mounts, mount);
+		if (!text)
+			return gcs_fail(err, ENOMEM, HR_FAIL, "%s", destinations[i]);
+		if (file_path(dir, i, &path, err) < 0 || fs_write(path, text, strlen(text), 0644, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int netfiles_mount(const char *dir, bool read_only, struct json_object *mounts, struct gcs_error *err)
+{
+	for (size_t i = 0; i < FILES; i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (find_by(mounts, "destination", destinations[i]) >= 0)
+			continue;
+		if (file_path(dir, i, &path, err) < 0)
+			return -1;
+		mounts_add_bind(mounts, destinations[i], path, read_only);
 	}
 	return 0;
 }
 
 void netfiles_remove(const char *dir)
 {
-	static const char *const names[] = { "hostname", "hosts", "resolv.conf" };
-	char path[PATH_MAX];
+	for (size_t i = 0; i < FILES; i++) {
+		_cleanup_free_ char *path = NULL;
 
-	for (size_t i = 0; i < 3; i++)
-		if (snprintf(path, sizeof(path), "%s/%s", dir, names[i]) < (int)sizeof(path))
+		if (file_path(dir, i, &path, NULL) == 0)
 			unlink(path);
+	}
 }

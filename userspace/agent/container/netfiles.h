@@ -11,9 +11,11 @@
 
 bool hostname_is_valid(const char *name);
 
-/* Write those of the files into @dir that @mounts has no mount for, and add bind mounts for them. */
-int netfiles_add(const char *id, const char *dir, const char *hostname, bool read_only, struct json_object *mounts,
-		 struct gcs_error *err);
+/* Write the files into @dir, without those that @unless (NULL: no mounts) has a mount for. */
+int netfiles_write(const char *dir, const char *hostname, struct json_object *unless, struct gcs_error *err);
+
+/* Add bind mounts of the files in @dir to @mounts, without those that it has a mount for. */
+int netfiles_mount(const char *dir, bool read_only, struct json_object *mounts, struct gcs_error *err);
 
 /* Undo the writing. */
 void netfiles_remove(const char *dir);

@@ -3,86 +3,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <json-c/json.h>
-
 #include "cleanup.h"
-#include "container/internal.h"
 #include "container/netfiles.h"
+#include "container/pod.h"
+#include "container/spec_tree.h"
 #include "fs.h"
-
-#define ANNOTATION_TYPE "io.kubernetes.cri.container-type"
-#define ANNOTATION_VIRTUAL_POD "io.microsoft.cri.virtual-pod-id"
-#define ANNOTATION_HOST_NETWORK "io.microsoft.virtualmachine.lcow.hostnetwork"
-#define ANNOTATION_TEE_LOG "io.microsoft.container.lcow.tee-log-path"
-#define ANNOTATION_TEE_LOG_DIR "io.microsoft.container.lcow.tee-log-dir-mount"
-
-/*
- * The member @key of @o if it has @type; NULL if it is missing or null. Any other type sets *@wrong to @key: one check at the
- * end covers a whole group.
- */
-static struct json_object *member(struct json_object *o, const char *key, enum json_type type, const char **wrong)
-{
-	struct json_object *v;
-
-	if (!o || !json_object_object_get_ex(o, key, &v) || !v)
-		return NULL;
-	if (json_object_is_type(v, type))
-		return v;
-	*wrong = key;
-	return NULL;
-}
-
-static const char *string(struct json_object *o, const char *key, const char **wrong)
-{
-	struct json_object *v = member(o, key, json_type_string, wrong);
-
-	return v ? json_object_get_string(v) : "";
-}
-
-/* The member @key, made if it is missing. */
-static struct json_object *member_or_new(struct json_object *o, const char *key, enum json_type type, const char **wrong)
-{
-	struct json_object *v = member(o, key, type, wrong);
-
-	if (v || *wrong)
-		return v;
-	v = type == json_type_array ? json_object_new_array() : json_object_new_object();
-	json_object_object_add(o, key, v);
-	return v;
-}
-
-static bool is_true(const char *s)
-{
-	static const char *const words[] = { "1", "t", "T", "TRUE", "true", "True" };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (!strcmp(s, words[i]))
-			return true;
-	return false;
-}
-
-/* The kind of container that this agent makes is the standalone one. */
-static int check_annotations(const struct container *c, struct json_object *annotations, struct gcs_error *err)
-{
-	static const char *const unsupported[] = { ANNOTATION_VIRTUAL_POD, ANNOTATION_TEE_LOG, ANNOTATION_TEE_LOG_DIR };
-	const char *wrong = NULL, *type = string(annotations, ANNOTATION_TYPE, &wrong);
-
-	if (wrong)
-		return gcs_fail(err, 0, HR_INVALID_JSON, "container %s: annotation %s: not a string", c->id, wrong);
-	if (*type && strcmp(type, "sandbox") && strcmp(type, "container"))
-		return gcs_fail(err, 0, HR_FAIL, "container %s: annotation %s: \"%s\" is not a kind of container", c->id,
-				ANNOTATION_TYPE, type);
-	if (*type)
-		return gcs_fail(err, 0, HR_FAIL, "container %s: annotation %s: \"%s\": pods are not supported", c->id,
-				ANNOTATION_TYPE, type);
-	for (size_t i = 0; i < sizeof(unsupported) / sizeof(unsupported[0]); i++)
-		if (*string(annotations, unsupported[i], &wrong))
-			return gcs_fail(err, 0, HR_FAIL, "container %s: annotation %s: not supported", c->id,
-					unsupported[i]);
-	return 0;
-}
+#include "network/network.h"
 
 static int check_process(const struct container *c, struct json_object *process, struct gcs_error *err)
 {
@@ -151,78 +80,189 @@ static int copy_tree(struct json_object *from, struct json_object **to, const st
 	return 0;
 }
 
-int spec_prepare(struct container *c, struct json_object *spec, struct gcs_error *err)
+int spec_hostname(const struct container *c, const struct spec *s, char name[256], struct gcs_error *err)
 {
-	struct json_object *process, *root, *linux_, *mounts, *namespaces, *annotations, *user;
-	const char *wrong = NULL, *hostname, *root_path;
-	char own_name[256] = "";
+	if (!hostname_is_valid(s->hostname))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "hostname \"%s\": not a host name", s->hostname);
+	strcpy(name, s->hostname);
+	if (!*name && gethostname(name, 255) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "the VM's host name");
+	return 0;
+}
+
+int spec_resolve_user(const struct container *c, struct json_object *user, struct gcs_error *err)
+{
+	const char *wrong = NULL, *name = string(user, "username", &wrong);
+	uint32_t uid, gid;
+
+	if (wrong)
+		return gcs_fail(err, 0, HR_INVALID_JSON, "process.user.%s: wrong type", wrong);
+	if (!*name)
+		return 0;
+	if (user_lookup(c->rootfs, name, &uid, &gid, err) < 0)
+		return -1;
+	set_number(user, "uid", uid);
+	set_number(user, "gid", gid);
+	return 0;
+}
+
+void spec_set_core_limit(struct spec *s)
+{
+	const char *wrong = NULL;
+	struct json_object *limits, *core;
+	ssize_t at;
+
+	if (!s->a.has_core)
+		return;
+	limits = member_or_new(s->process, "rlimits", json_type_array, &wrong);
+	/* Runtimes refuse a list with two of a kind. */
+	while ((at = find_by(limits, "type", "RLIMIT_CORE")) >= 0)
+		json_object_array_del_idx(limits, at, 1);
+	core = json_object_new_object();
+	set_string(core, "type", "RLIMIT_CORE");
+	json_object_object_add(core, "soft", json_object_new_uint64(s->a.core_soft));
+	json_object_object_add(core, "hard", json_object_new_uint64(s->a.core_hard));
+	json_object_array_add(limits, core);
+}
+
+const char *spec_network_namespace(const struct spec *s)
+{
+	const char *wrong = NULL;
+
+	return string(member(s->windows, "network", json_type_object, &wrong), "networkNamespace", &wrong);
+}
+
+/* A container that is a pod of its own, without a pod's directories (lifecycle.md 3.3). */
+static int spec_standalone(struct container *c, struct spec *s, struct gcs_error *err)
+{
+	char hostname[256];
+
+	if (spec_hostname(c, s, hostname, err) < 0 ||
+	    netns_claim(spec_network_namespace(s), true, &c->netns, err) < 0)
+		return -1;
+	c->made_netfiles = true;
+	if (netfiles_write(c->bundle, hostname, s->mounts, err) < 0)
+		return -1;
+	return netfiles_mount(c->bundle, s->read_only, s->mounts, err);
+}
+
+/* The logs are the pod's; a standalone container has them in its bundle. */
+static int mount_logs(struct container *c, struct spec *s, struct gcs_error *err)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (!*s->a.tee_dir)
+		return 0;
+	if (asprintf(&path, "%s/logs", c->pod ? c->pod->root : c->bundle) < 0) {
+		path = NULL;
+		return gcs_fail(err, ENOMEM, HR_FAIL, "%s", s->a.tee_dir);
+	}
+	if (!c->pod && fs_mkdir_p(path, 0777, &c->made_logs, err) < 0)
+		return -1;
+	/* Whatever the umask is. */
+	if (!c->pod && chmod(path, 0777) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: set its mode", path);
+	mounts_add_bind(s->mounts, s->a.tee_dir, path, false);
+	return 0;
+}
+
+/* Find the parts of the spec and check their types. */
+static int read_spec(struct container *c, struct json_object *spec, struct spec *s, struct gcs_error *err)
+{
+	struct json_object *root, *annotations;
+	const char *wrong = NULL, *root_path;
 
 	if (!spec || !json_object_is_type(spec, json_type_object))
 		return gcs_fail(err, 0, HR_INVALID_JSON, "container %s: OciSpecification: missing or not an object", c->id);
-	process = member(spec, "process", json_type_object, &wrong);
+	s->process = member(spec, "process", json_type_object, &wrong);
 	root = member(spec, "root", json_type_object, &wrong);
 	annotations = member(spec, "annotations", json_type_object, &wrong);
-	hostname = string(spec, "hostname", &wrong);
-	linux_ = member_or_new(spec, "linux", json_type_object, &wrong);
-	mounts = member_or_new(spec, "mounts", json_type_array, &wrong);
-	namespaces = linux_ ? member_or_new(linux_, "namespaces", json_type_array, &wrong) : NULL;
+	s->windows = member(spec, "windows", json_type_object, &wrong);
+	s->hostname = string(spec, "hostname", &wrong);
+	s->linux_ = member_or_new(spec, "linux", json_type_object, &wrong);
+	s->mounts = member_or_new(spec, "mounts", json_type_array, &wrong);
+	s->namespaces = s->linux_ ? member_or_new(s->linux_, "namespaces", json_type_array, &wrong) : NULL;
+	s->resources = member(s->linux_, "resources", json_type_object, &wrong);
+	s->user = member(s->process, "user", json_type_object, &wrong);
+	root_path = string(root, "path", &wrong);
+	s->read_only = json_object_get_boolean(member(root, "readonly", json_type_boolean, &wrong));
 	if (wrong)
 		return gcs_fail(err, 0, HR_INVALID_JSON, "container %s: OciSpecification: %s: wrong type", c->id, wrong);
-	if (!process || !root)
+	if (!s->process || !root)
 		return gcs_fail(err, 0, HR_INVALID_JSON, "container %s: OciSpecification: %s: missing", c->id,
-				process ? "root" : "process");
-	root_path = string(root, "path", &wrong);
-	if (wrong || !path_is_plain(root_path))
+				s->process ? "root" : "process");
+	if (!path_is_plain(root_path))
 		return gcs_fail(err, 0, HR_INVALID_JSON, "container %s: root.path \"%s\": not an absolute path without . "
 				"and ..", c->id, root_path);
-	if (check_annotations(c, annotations, err) < 0 || check_process(c, process, err) < 0)
+	c->rootfs = strdup(root_path);
+	if (!c->rootfs)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "container %s", c->id);
+	if (annotations_read(c->id, annotations, &s->a, err) < 0)
 		return -1;
-	if (!hostname_is_valid(hostname))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "container %s: hostname \"%s\": not a host name", c->id, hostname);
-	if (!*hostname) {
-		gethostname(own_name, sizeof(own_name) - 1);
-		hostname = own_name;
-	}
+	return check_process(c, s->process, err);
+}
 
-	if (asprintf(&c->cgroup, "/pods/%s", c->id) < 0) {
+int spec_prepare(struct container *c, struct json_object *tree, struct gcs_error *err)
+{
+	static int (*const by_kind[])(struct container *c, struct spec *s, struct gcs_error *err) = {
+		[KIND_STANDALONE] = spec_standalone,
+		[KIND_SANDBOX] = spec_sandbox,
+		[KIND_WORKLOAD] = spec_workload,
+	};
+	const char *wrong = NULL;
+	struct spec s;
+
+	if (read_spec(c, tree, &s, err) < 0)
+		return -1;
+	c->kind = s.a.kind;
+	if (by_kind[c->kind](c, &s, err) < 0 || mount_logs(c, &s, err) < 0)
+		return gcs_fail_prefix(err, "container %s", c->id);
+	if (asprintf(&c->cgroup, "%s/%s", c->pod ? c->pod->cgroup : "/pods", c->id) < 0) {
 		c->cgroup = NULL;
 		return gcs_fail(err, ENOMEM, HR_FAIL, "container %s", c->id);
 	}
-	c->rootfs = strdup(root_path);
-	user = member(process, "user", json_type_object, &wrong);
-	if (copy_tree(member(process, "rlimits", json_type_array, &wrong), &c->rlimits, c, err) < 0 ||
-	    (*string(user, "username", &wrong) && copy_tree(user, &c->user, c, err) < 0))
+	if (copy_tree(member(s.process, "rlimits", json_type_array, &wrong), &c->rlimits, c, err) < 0 ||
+	    (*string(s.user, "username", &wrong) && copy_tree(s.user, &c->user, c, err) < 0))
 		return -1;
-	json_object_object_add(linux_, "cgroupsPath", json_object_new_string(c->cgroup));
-	json_object_object_del(spec, "windows");
-	prepare_namespaces(c, namespaces, is_true(string(annotations, ANNOTATION_HOST_NETWORK, &wrong)));
-	make_cwd(c, process);
-	return netfiles_add(c->id, c->bundle, hostname,
-			    json_object_get_boolean(member(root, "readonly", json_type_boolean, &wrong)), mounts, err);
+	set_string(s.linux_, "cgroupsPath", c->cgroup);
+	prepare_namespaces(c, s.namespaces, s.a.host_network);
+	json_object_object_del(tree, "windows");
+	make_cwd(c, s.process);
+	return 0;
+}
+
+/* The container's limits (taken over) are those of the process, unless it has one of the same type itself. */
+static void add_limits(struct json_object *process, struct json_object *limits)
+{
+	const char *wrong = NULL;
+	struct json_object *own = member_or_new(process, "rlimits", json_type_array, &wrong);
+
+	for (size_t i = 0; limits && i < json_object_array_length(limits); i++) {
+		struct json_object *limit = json_object_array_get_idx(limits, i);
+
+		if (find_by(own, "type", string(limit, "type", &wrong)) < 0)
+			json_object_array_add(own, json_object_get(limit));
+	}
+	json_object_put(limits);
 }
 
 int spec_prepare_process(struct container *c, struct json_object *process, struct gcs_error *err)
 {
 	const char *wrong = NULL, *name;
 	struct json_object *user, *copy;
-	uint32_t uid, gid;
 
 	if (!process || !json_object_is_type(process, json_type_object))
 		return gcs_fail(err, 0, HR_INVALID_JSON, "container %s: OciProcess: not an object", c->id);
 	if (check_process(c, process, err) < 0)
 		return -1;
-	json_object_object_del(process, "rlimits");
 	if (copy_tree(c->rlimits, &copy, c, err) < 0)
 		return -1;
-	if (copy)
-		json_object_object_add(process, "rlimits", copy);
+	add_limits(process, copy);
 	user = member(process, "user", json_type_object, &wrong);
 	name = string(user, "username", &wrong);
 	if (*name) {
-		if (user_lookup(c->rootfs, name, &uid, &gid, err) < 0)
+		if (spec_resolve_user(c, user, err) < 0)
 			return gcs_fail_prefix(err, "container %s: exec", c->id);
-		json_object_object_add(user, "uid", json_object_new_int64(uid));
-		json_object_object_add(user, "gid", json_object_new_int64(gid));
 		json_object_object_del(user, "username");
 	} else if (c->user) {
 		if (copy_tree(c->user, &copy, c, err) < 0)

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "container/internal.h"
+#include "container/pod.h"
 #include "frame.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -64,6 +64,7 @@ static void container_free(struct container *c)
 	}
 	json_object_put(c->rlimits);
 	json_object_put(c->user);
+	path_list_free(&c->made_mounts);
 	free(c->id);
 	free(c->activity_id);
 	free(c->bundle);
@@ -97,7 +98,8 @@ struct container *container_new(const char *id, struct gcs_error *err)
 	c->refs = 2;
 	c->notified = true;
 	state_lock();
-	exists = find(id);
+	/* A pod may outlive its sandbox, and its files have the same places. */
+	exists = find(id) || pod_exists(id);
 	if (!exists) {
 		c->next = containers;
 		containers = c;

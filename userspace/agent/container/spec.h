@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* An OCI spec on its way from the host to config.json: the functions that check and rewrite it, by concern. */
+#ifndef GCS_SPEC_H
+#define GCS_SPEC_H
+
+#include "container/internal.h"
+
+/* --- annotations.c --------------------------------------------------------------------------- */
+
+/* What the annotations say (lifecycle.md 1.3 and 4), as far as this kind of container heeds them. The strings are the tree's. */
+struct annotations {
+	enum container_kind kind;
+	const char *pod; /* the pod's id; "" for a standalone container */
+	bool virtual_pod;
+	bool skip_networking;
+	bool host_network;
+	bool privileged;
+	bool has_core;
+	uint64_t core_soft, core_hard;
+	uint64_t shm_kb; /* 0 = as the spec says */
+	const char *tee_dir; /* where the pod's logs are mounted, or "" */
+};
+
+int annotations_read(const char *id, struct json_object *annotations, struct annotations *a, struct gcs_error *err);
+
+/* The parts of a spec that were found to be there and of the right type. */
+struct spec {
+	struct json_object *process, *linux_, *mounts, *namespaces, *windows, *user, *resources;
+	const char *hostname; /* "" if none */
+	bool read_only;	      /* its root */
+	struct annotations a;
+};
+
+/* --- spec_sandbox.c, spec_workload.c: what is done for one kind ------------------------------- */
+
+int spec_sandbox(struct container *c, struct spec *s, struct gcs_error *err);
+int spec_workload(struct container *c, struct spec *s, struct gcs_error *err);
+
+/* --- spec.c: shared by the kinds -------------------------------------------------------------- */
+
+/* The host name that is written to files: the spec's or the VM's. */
+int spec_hostname(const struct container *c, const struct spec *s, char name[256], struct gcs_error *err);
+
+/* process.user: a name becomes numbers. */
+int spec_resolve_user(const struct container *c, struct json_object *user, struct gcs_error *err);
+
+/* RLIMIT_CORE of the annotation. */
+void spec_set_core_limit(struct spec *s);
+
+/* The namespace that the host has named in windows.network, or "". */
+const char *spec_network_namespace(const struct spec *s);
+
+/* --- mounts.c -------------------------------------------------------------------------------- */
+
+/* A mount at the end of the list. */
+void mounts_add_bind(struct json_object *mounts, const char *destination, const char *source, bool read_only);
+
+/* /dev/shm with this size instead of the spec's. */
+void mounts_set_shm(struct json_object *mounts, uint64_t kb);
+
+/*
+ * The prefixes of lifecycle.md 3.2. @root: the pod's, which the caller holds. @rules: linux.resources.devices, to which
+ * block devices are added. Directories that were made are added to @made, also on failure.
+ */
+int mounts_expand(const char *root, struct json_object *mounts, struct json_object *rules, struct path_list *made,
+		  struct gcs_error *err);
+
+/* Take back what mounts_expand() has made below @root. */
+void mounts_undo(const char *root, struct path_list *made);
+
+/* --- devices.c ------------------------------------------------------------------------------- */
+
+/* Allow a device in linux.resources.devices. @type: 'b' or 'c'. */
+void devices_allow(struct json_object *rules, char type, unsigned int major, unsigned int minor, const char *access);
+
+/* Each of linux.devices is what the VM has under that path, and allowed. */
+int devices_resolve(struct json_object *devices, struct json_object *rules, struct gcs_error *err);
+
+/* Every device node below @dir, the VM's /dev, is added to linux.devices. */
+int devices_add_all(struct json_object *devices, const char *dir, struct gcs_error *err);
+
+/* --- resources.c ----------------------------------------------------------------------------- */
+
+/* The limits of linux.resources (lifecycle.md 11.2) for a cgroup of the agent's own. NULL: none. */
+int resources_apply(const char *cgroup, struct json_object *resources, struct gcs_error *err);
+
+#endif
