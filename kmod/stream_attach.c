@@ -21,6 +21,9 @@ static int stream_sock_wake(wait_queue_entry_t *entry, unsigned int mode, int sy
 	__poll_t what = key_to_poll(key);
 
 	if (s->flags & GCS_STREAM_READ) {
+		/* Room is of no interest; no key is a change. */
+		if (what && !(what & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+			return 0;
 		/* A transport that is reset says it as an error only. */
 		if (s->flags & GCS_STREAM_KEEP && (!what || what & EPOLLERR)) {
 			/* Latches it: a close may follow. */
