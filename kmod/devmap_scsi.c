@@ -19,15 +19,18 @@ struct host {
 	u8 guid[16];
 };
 
-/* One logical unit that is asked for. */
+/* A logical unit that is asked for; in probes, which gcs_devs_lock protects, until nobody wants to know any more. */
 struct probe {
+	struct list_head node;
 	struct work_struct work;
 	struct Scsi_Host *shost;
 	struct module *driver;
 	u32 target;
 	u64 lun;
+	bool wanted;			/* since it was last begun */
 };
 
+static LIST_HEAD(probes);
 static LIST_HEAD(hosts);	/* by path: in the order of buses and slots, whoever was probed first */
 
 GCS_CLASS_ADD(host_add, dev)
@@ -127,6 +130,20 @@ bool gcs_scsi_controller(u32 host_no, u32 *controller)
 	return false;
 }
 
+/* Whether to ask (again); if not, nobody finds the probe any more. */
+static bool probe_begins(struct probe *p)
+{
+	bool begins;
+
+	mutex_lock(&gcs_devs_lock);
+	begins = p->wanted;
+	p->wanted = false;
+	if (!begins)
+		list_del(&p->node);
+	mutex_unlock(&gcs_devs_lock);
+	return begins;
+}
+
 static void probe_work(struct work_struct *work)
 {
 	struct probe *p = container_of(work, struct probe, work);
@@ -139,7 +156,8 @@ static void probe_work(struct work_struct *work)
 	 * Nothing is done for a unit that is known, and nothing is left of one that is not there. On
 	 * a host that is being removed nothing is scanned.
 	 */
-	scsi_add_device(p->shost, 0, p->target, p->lun);
+	while (probe_begins(p))
+		scsi_add_device(p->shost, 0, p->target, p->lun);
 	scsi_host_put(p->shost);
 	module_put(p->driver);
 	kfree(p);
@@ -147,13 +165,19 @@ static void probe_work(struct work_struct *work)
 
 /*
  * Called with the lock, which must not be held while the unit is asked, and nor may who waits for it:
- * it would not come out before a unit that does not answer is given up.
+ * it would not come out before a unit that does not answer is given up. Once a unit at a time: who comes while
+ * it is being asked cannot know whether it was there when it was, and it is asked once more.
  */
 int gcs_scsi_probe(u32 host_no, const struct gcs_dev_addr *addr)
 {
 	struct host *h = find_host(addr);
 	struct probe *p;
 
+	list_for_each_entry(p, &probes, node)
+		if (p->shost == h->shost && p->target == addr->target && p->lun == addr->lun) {
+			p->wanted = true;
+			return 0;
+		}
 	/* As in tell(). */
 	p = kzalloc(sizeof(*p), GFP_NOIO);
 	if (!p)
@@ -167,6 +191,8 @@ int gcs_scsi_probe(u32 host_no, const struct gcs_dev_addr *addr)
 		goto err_host;
 	p->target = addr->target;
 	p->lun = addr->lun;
+	p->wanted = true;
+	list_add(&p->node, &probes);
 	INIT_WORK(&p->work, probe_work);
 	queue_work(gcs_devs_wq, &p->work);
 	return 0;
