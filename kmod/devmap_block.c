@@ -5,7 +5,9 @@
  * A driver adds its disk while it probes the disk's parent. The partitions are scanned before that
  * returns, so the end of the probe is the end of that, too.
  */
+#include <linux/anon_inodes.h>
 #include <linux/blkdev.h>
+#include <linux/completion.h>
 #include <linux/file.h>
 #include <linux/numa.h>
 #include <linux/rcupdate.h>
@@ -92,6 +94,55 @@ int gcs_block_fill(const struct gcs_dev *d, u32 partition, struct gcs_dev_wait *
 	return err;
 }
 
+static int fence_release(struct inode *inode, struct file *file)
+{
+	complete(file->private_data);
+	return 0;
+}
+
+static const struct file_operations fence_fops = {
+	.owner = THIS_MODULE,
+	.release = fence_release,
+};
+
+struct fence {
+	struct work_struct work;
+	struct file *file;
+};
+
+static void fence_work(struct work_struct *work)
+{
+	fput(container_of(work, struct fence, work)->file);
+}
+
+/*
+ * Newer kernels close the file with which they have scanned for partitions some time later, as all that kernel threads let
+ * go: one work item closes what has gathered. Here it is done at once. What that work item has begun with is not there
+ * any more; it has come to its end when a file is closed that was let go after it.
+ */
+static void close_delayed(struct gendisk *disk)
+{
+	/* One at a time, or else another's is begun with as well. */
+	static DEFINE_MUTEX(lock);
+	DECLARE_COMPLETION_ONSTACK(closed);
+	struct fence fence;
+
+	mutex_lock(&lock);
+	flush_delayed_fput();
+	mutex_unlock(&lock);
+	if (!disk_openers(disk))
+		return;
+	fence.file = anon_inode_getfile("gcs-fence", &fence_fops, &closed, O_RDONLY);
+	if (IS_ERR(fence.file))
+		return;
+	/* By a kernel thread. */
+	INIT_WORK_ONSTACK(&fence.work, fence_work);
+	queue_work(gcs_devs_wq, &fence.work);
+	wait_for_completion(&closed);
+	flush_work(&fence.work);
+	destroy_work_on_stack(&fence.work);
+}
+
 /*
  * Claims the disk for @holder, so that it cannot be mounted, and brings what is cached to it. Who
  * opens it without claiming it is refused by nobody: it must not be open now.
@@ -101,8 +152,7 @@ int gcs_block_take(struct device *dev, void *holder)
 	struct gendisk *disk = dev_to_disk(dev);
 	int err;
 
-	/* Newer kernels close the file with which they have scanned for partitions some time later. */
-	flush_delayed_fput();
+	close_delayed(disk);
 	err = gcs_bdev_claim(disk->part0, holder);
 	if (err)
 		return err;

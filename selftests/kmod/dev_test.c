@@ -355,6 +355,40 @@ TEST_F_TIMEOUT(dev, what_is_in_use_is_not_ejected_and_what_was_written_is_not_lo
 	ASSERT_EQ(0, qmp_remove(self->qmp, "d15"));
 }
 
+/* Newer kernels close late what their partition scan has opened: of all disks together, whoever is to be ejected. */
+TEST_F_TIMEOUT(dev, a_disk_that_has_just_come_is_not_in_use, 100)
+{
+	enum { DISKS = 8, TIMES = 50 };
+	pid_t pid[DISKS];
+	char id[8], node[8];
+
+	for (int i = 0; i < DISKS; i++) {
+		snprintf(id, sizeof(id), "e%d", i);
+		snprintf(node, sizeof(node), "en%d", i);
+		ASSERT_EQ(0, qmp_null_node(self->qmp, node, MIB, false));
+		ASSERT_EQ(0, qmp_add_disk(self->qmp, id, "scsi1", 20 + i, node));
+	}
+	for (int i = 0; i < DISKS; i++) {
+		pid[i] = fork();
+		if (!pid[i]) {
+			struct gcs_dev_addr addr = scsi_addr(1, 20 + i);
+			struct gcs_dev_wait out;
+			int err = 0;
+
+			for (int n = 0; n < TIMES && !err; n++)
+				err = dev_wait(self->dev, addr, DEV_MS, &out) ?: dev_eject(self->dev, addr);
+			_exit(err);
+		}
+	}
+	for (int i = 0; i < DISKS; i++) {
+		EXPECT_EQ(0, reap(pid[i]));
+		snprintf(id, sizeof(id), "e%d", i);
+		snprintf(node, sizeof(node), "en%d", i);
+		EXPECT_EQ(0, qmp_remove(self->qmp, id));
+		EXPECT_EQ(0, qmp(self->qmp, "blockdev-del", "\"node-name\": \"%s\"", node));
+	}
+}
+
 static bool make_ext4(const char *name)
 {
 	char node[64];
