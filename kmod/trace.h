@@ -169,25 +169,7 @@ TRACE_EVENT(gcs_tty_state,
 		  show_gcs_tty_state(__entry->to))
 );
 
-/* Bytes were taken from the file or the peer, or none were there. */
-TRACE_EVENT(gcs_tty_take,
-	TP_PROTO(const struct gcs_tty *t, bool out, long ret),
-	TP_ARGS(t, out, ret),
-	TP_STRUCT__entry(
-		__field(u64, id)
-		__field(bool, out)
-		__field(long, ret)
-	),
-	TP_fast_assign(
-		__entry->id = t->id;
-		__entry->out = out;
-		__entry->ret = ret;
-	),
-	TP_printk("id=%llu %s ret=%ld", __entry->id, __entry->out ? "out" : "in", __entry->ret)
-);
-
-/* Bytes were put into the file or the connection, or there was no room. */
-TRACE_EVENT(gcs_tty_put,
+DECLARE_EVENT_CLASS(gcs_tty_move,
 	TP_PROTO(const struct gcs_tty *t, bool out, u32 len, long ret),
 	TP_ARGS(t, out, len, ret),
 	TP_STRUCT__entry(
@@ -204,6 +186,18 @@ TRACE_EVENT(gcs_tty_put,
 	),
 	TP_printk("id=%llu %s len=%u ret=%ld", __entry->id, __entry->out ? "out" : "in",
 		  __entry->len, __entry->ret)
+);
+
+/* Bytes were taken from the file or the peer, or none were there. */
+DEFINE_EVENT(gcs_tty_move, gcs_tty_take,
+	TP_PROTO(const struct gcs_tty *t, bool out, u32 len, long ret),
+	TP_ARGS(t, out, len, ret)
+);
+
+/* Bytes were put into the file or the connection, or there was no room. */
+DEFINE_EVENT(gcs_tty_move, gcs_tty_put,
+	TP_PROTO(const struct gcs_tty *t, bool out, u32 len, long ret),
+	TP_ARGS(t, out, len, ret)
 );
 
 TRACE_EVENT(gcs_tty_finished,

@@ -254,7 +254,7 @@ static bool take(struct gcs_tty *t, struct gcs_tty_way *w)
 
 	while (w->end < GCS_TTY_BUFFER) {
 		n = end_read(w->from, w->buf + w->end, GCS_TTY_BUFFER - w->end);
-		trace_gcs_tty_take(t, w == &t->out, n);
+		trace_gcs_tty_take(t, w == &t->out, GCS_TTY_BUFFER - w->end, n);
 		if (n > 0) {
 			spin_lock(&t->lock);
 			w->end += n;
