@@ -290,9 +290,11 @@ TEST_F_TIMEOUT(tty_exec, resizing_is_a_signal_and_keys_are_too, 180)
 		EXPECT_EQ(0, host_wait(h, id, pid));
 		host_stream_close(&in);
 
-		pid = run(h, cid, "echo ready; exec cat", &in, &out, NULL);
+		/* A shell that is about to become another program loses what it is sent: cat has answered before. */
+		pid = run(h, cid, "exec cat", &in, &out, NULL);
 		ASSERT_LT(0, pid);
-		expect(h, &out, "ready\r\n");
+		type(h, &in, "a\n");
+		expect(h, &out, "a\r\na\r\n");
 		type(h, &in, "\034");
 		EXPECT_STREQ("^\\", host_stream_read(&out, NULL));
 		EXPECT_EQ(128 + 3, host_wait(h, id, pid));
@@ -417,8 +419,8 @@ TEST_F_TIMEOUT(tty_exec, without_stdout_there_are_no_keys, 180)
 	EXPECT_GE(0, recv(in.fd, &byte, 1, 0));
 	host_stream_close(&in);
 	EXPECT_EQ(E_TIMEOUT, host_call(h, MSG_WAIT_FOR_PROCESS, self->id, ",\"ProcessId\":%d,\"TimeoutInMs\":100", (int)pid));
-	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, self->id, ",\"ProcessId\":%d,\"Options\":{\"Signal\":15}", (int)pid));
-	EXPECT_EQ(128 + 15, host_wait(h, self->id, pid));
+	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, self->id, PID(pid)));
+	EXPECT_EQ(137, host_wait(h, self->id, pid));
 }
 
 #define MANY 8
