@@ -155,14 +155,9 @@ static int dial(void *arg, uint32_t port)
 	return ret;
 }
 
-static void *backend_thread(void *arg)
+/* The backend has failed: nobody comes any more, which who waits at a listener sees as its end. */
+static void refuse_all(struct ports *p)
 {
-	struct ports *p = arg;
-	struct gcs_error err = { 0 };
-
-	if (vsock_backend_serve(&p->backend, p->backend_fd, p->stop_fd, &err) < 0)
-		fprintf(stderr, "uvmctl: %s\n", err.text);
-	/* Nobody comes any more. */
 	pthread_mutex_lock(&p->lock);
 	for (int i = 0; i < LISTEN_MAX; i++) {
 		if (p->table[i].give >= 0)
@@ -170,6 +165,17 @@ static void *backend_thread(void *arg)
 		p->table[i].give = -1;
 	}
 	pthread_mutex_unlock(&p->lock);
+}
+
+static void *backend_thread(void *arg)
+{
+	struct ports *p = arg;
+	struct gcs_error err = { 0 };
+
+	if (vsock_backend_serve(&p->backend, p->backend_fd, p->stop_fd, &err) < 0) {
+		fprintf(stderr, "uvmctl: %s\n", err.text);
+		refuse_all(p);
+	}
 	/* QEMU must not wait for answers that will not come. */
 	shutdown(p->backend_fd, SHUT_RDWR);
 	return NULL;
