@@ -36,11 +36,15 @@ int cgroup_make(const char *path, struct gcs_error *err)
 {
 	_cleanup_free_ char *have = NULL;
 	char name[PATH_MAX], control[PATH_MAX], word[64], *save = NULL;
+	struct stat st;
 
 	if (file_name(name, sizeof(name), path, "", err) < 0)
 		return -1;
 	if (mkdir(name, 0755) < 0 && errno != EEXIST)
 		return gcs_fail(err, errno, HR_FAIL, "cgroup %s: make", path);
+	/* Its name may be that of a file of the one above. */
+	if (stat(name, &st) < 0 || !S_ISDIR(st.st_mode))
+		return gcs_fail(err, ENOTDIR, HR_FAIL, "cgroup %s: make", path);
 	*strrchr(name, '/') = '\0';
 	if (snprintf(control, sizeof(control), "%s/cgroup.controllers", name) >= (int)sizeof(control))
 		return gcs_fail(err, ENAMETOOLONG, HR_FAIL, "cgroup %s", path);

@@ -34,4 +34,10 @@ struct event_timer;
 struct event_timer *event_timer_add(uint64_t ms, event_timer_fn fn, void *arg, struct gcs_error *err);
 int event_timer_cancel(struct event_timer *t);
 
+/*
+ * close.c: close @fd where the event thread may. The last close of a terminal's master hangs up its slave and waits for who is in a write
+ * there, who may wait for a page for ever: that is left to a thread of its own. Anything else is closed at once.
+ */
+void close_aside(int fd);
+
 #endif

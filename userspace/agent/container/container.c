@@ -94,8 +94,11 @@ static void undo_create(struct container *c)
 
 	if (c->pod)
 		pod_undo_mounts(c->pod, &c->made_mounts);
-	if (pod_leave(c, &err) < 0)
+	if (pod_leave(c, &err) < 0) {
 		log_error("container %s: undo its creation: %s", c->id, err.text);
+		/* There is no container that could be deleted once more: its id must not be taken for ever. */
+		pod_abandon(c);
+	}
 	netns_release(c->netns);
 	c->netns = NULL;
 	remove_own_files(c);

@@ -96,6 +96,9 @@ int devices_add_all(struct json_object *devices, const char *dir, struct gcs_err
 	_cleanup_dir_ DIR *d = opendir(dir);
 	struct dirent *e;
 
+	/* As below. */
+	if (!d && errno == ENOENT)
+		return 0;
 	if (!d)
 		return gcs_fail(err, errno, HR_FAIL, "%s: open", dir);
 	while ((e = readdir(d))) {

@@ -92,7 +92,8 @@ static int build(struct pod *p, struct json_object *resources, struct gcs_error 
 {
 	bool made = false;
 
-	if (fs_mkdir_p(p->root, 0755, &made, err) < 0)
+	/* A pod that goes may take the directory of the virtual ones away just now. */
+	if (fs_mkdir_p(p->root, 0755, &made, NULL) < 0 && fs_mkdir_p(p->root, 0755, &made, err) < 0)
 		return -1;
 	if (made)
 		p->made |= MADE_ROOT;
@@ -325,4 +326,19 @@ int pod_leave(struct container *c, struct gcs_error *err)
 	if (last)
 		forget(p);
 	return 0;
+}
+
+void pod_abandon(struct container *c)
+{
+	struct pod *p = c->pod;
+	bool last;
+
+	if (!p)
+		return;
+	state_lock();
+	last = --p->members == 0;
+	state_unlock();
+	c->pod = NULL;
+	if (last)
+		forget(p);
 }

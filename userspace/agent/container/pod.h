@@ -47,4 +47,7 @@ int pod_close(struct pod *p, struct gcs_error *err);
 /* End @c's membership. The last one takes the pod down; if that fails @c is still a member. NULL: success. */
 int pod_leave(struct container *c, struct gcs_error *err);
 
+/* After a pod_leave() that failed, of a container that will not be there to try again: what is left of the pod stays, its id is free. */
+void pod_abandon(struct container *c);
+
 #endif

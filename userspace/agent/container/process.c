@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Processes: their end, who waits for it, signals, and the container's exit notification. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,7 @@ static void on_handed_over(void *arg)
 	/* From here on the record may go: the first delivery drops it. */
 	stdio_put(stdio);
 	if (master >= 0)
-		close(master);
+		close_aside(master);
 	while ((w = list)) {
 		process_wait_fn done = w->done;
 		void *done_arg = w->arg;
@@ -334,16 +335,25 @@ int process_resize(const char *id, uint32_t pid, uint16_t rows, uint16_t columns
 {
 	_cleanup_container_ struct container *c = NULL;
 	struct process *p = process_get(id, pid, &c, err);
-	int e = 0;
+	int e = 0, master;
 	bool tty;
 
 	if (!p)
 		return -1;
 	tty = p->tty;
-	/* One that is done has none any more, which the host need not know. */
-	if (p->master >= 0 && terminal_resize(p->master, rows, columns) < 0)
+	/*
+	 * One that is done has none any more, which the host need not know. Not under the lock: who asks for the size on a page that
+	 * does not come keeps the size locked.
+	 */
+	master = p->master < 0 ? -1 : fcntl(p->master, F_DUPFD_CLOEXEC, 0);
+	if (p->master >= 0 && master < 0)
 		e = errno;
 	state_unlock();
+	if (master >= 0) {
+		if (terminal_resize(master, rows, columns) < 0)
+			e = errno;
+		close_aside(master);
+	}
 	if (!tty)
 		return gcs_fail(err, 0, HR_FAIL, "pid: %u, is not a tty and cannot be resized", pid);
 	return e ? gcs_fail(err, e, HR_FAIL, "process %u: resize its terminal", pid) : 0;

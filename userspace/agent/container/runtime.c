@@ -207,6 +207,9 @@ static int call_for_process(struct container *c, const struct call *k, const cha
 	ret = call(c, verb, k, all, files, err);
 	if (!ret)
 		ret = read_pid(c, k, &pid, err);
+	else if (read_pid(c, k, &pid, NULL) == 0)
+		/* A runtime that was given up may have made the process. */
+		kill(pid, SIGKILL);
 	if (!ret) {
 		if (!files)
 			*master = terminal_receive(listener, err);

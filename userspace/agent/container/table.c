@@ -87,6 +87,7 @@ static struct container *find(const char *id)
 struct container *container_new(const char *id, struct gcs_error *err)
 {
 	struct container *c = calloc(1, sizeof(*c));
+	pthread_rwlockattr_t attr;
 	bool exists;
 
 	if (!c || !(c->id = strdup(id))) {
@@ -94,7 +95,11 @@ struct container *container_new(const char *id, struct gcs_error *err)
 		gcs_fail(err, ENOMEM, HR_FAIL, "container %s", id);
 		return NULL;
 	}
-	pthread_rwlock_init(&c->use, NULL);
+	/* Execs that overlap must not keep a delete or an update waiting. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&c->use, &attr);
+	pthread_rwlockattr_destroy(&attr);
 	c->refs = 2;
 	c->notified = true;
 	state_lock();

@@ -150,7 +150,7 @@ static void kmod_put(struct stdio *s)
 			if (s->streams[i].exists)
 				end_stream(s, i, GCS_FINISH_DISCARD, 0, 1, NULL);
 	if (s->master >= 0)
-		close(s->master);
+		close_aside(s->master);
 	if (s->stderr_socket >= 0)
 		close(s->stderr_socket);
 	free(s);

@@ -65,7 +65,7 @@ static void drop(int *fd, struct event **ev)
 	event_remove(*ev);
 	*ev = NULL;
 	if (*fd >= 0)
-		close(*fd);
+		close_aside(*fd);
 	*fd = -1;
 }
 
