@@ -511,6 +511,14 @@ TEST_F_TIMEOUT(pod, a_sandbox_that_cannot_be_made_leaves_nothing, 240)
 	EXPECT_NE(0, system("grep -q ' /run/gcs/c/bad' /proc/mounts"));
 	ASSERT_EQ(0, create(h, "bad", sandbox_spec("bad", FOREVER))) TH_LOG("%s", error(h));
 	EXPECT_EQ(0, oci_delete(h, "bad")) TH_LOG("%s", error(h));
+
+	/* The name of a file where the pod's cgroup would be; what cannot be undone must not keep the id. */
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(E_FAIL, create(h, "memory.max", sandbox_spec("memory.max", FOREVER)));
+		EXPECT_NE(NULL, strstr(error(h), "cgroup")) TH_LOG("%s", error(h));
+	}
+	EXPECT_EQ(0, oci_uncombine(h, "memory.max"));
+	EXPECT_EQ(0, system("rm -r /run/test/scratch/memory.max"));
 }
 
 TEST_F_TIMEOUT(pod, a_workload_that_cannot_be_made_leaves_nothing_in_the_pod, 240)

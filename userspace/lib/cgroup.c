@@ -252,8 +252,9 @@ int cgroup_remove(const char *path, int deadline_ms, struct gcs_error *err)
 	    file_name(events, sizeof(events), path, "cgroup.events", err) < 0)
 		return -1;
 	dir = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* ENOTDIR: it is a file of the cgroup above, so this one was never made. */
 	if (dir < 0)
-		return errno == ENOENT ? 0 : gcs_fail(err, errno, HR_FAIL, "cgroup %s: open", path);
+		return errno == ENOENT || errno == ENOTDIR ? 0 : gcs_fail(err, errno, HR_FAIL, "cgroup %s: open", path);
 	if (cgroup_kill(path, err) < 0)
 		return -1;
 	ret = wait_empty(events, deadline_ms);
