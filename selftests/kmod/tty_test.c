@@ -379,12 +379,17 @@ static pid_t hold_pipes(int (*pipes)[2], int ready)
 		_exit(write(ready, "-", 1) != 1);
 	for (int i = 0; i < PIPES; i++) {
 		faulters[i] = (struct faulter) { .fd = pipes[i][1], .page = mem + i * page };
-		if (pthread_create(&thread, NULL, fault_for_ever, &faulters[i]))
+		errno = pthread_create(&thread, NULL, fault_for_ever, &faulters[i]);
+		if (errno) {
+			perror("pthread_create");
 			_exit(9);
+		}
 	}
 	for (int i = 0; i < PIPES; i++)
-		if (read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+		if (read(uffd, &msg, sizeof(msg)) != sizeof(msg)) {
+			perror("userfaultfd");
 			_exit(9);
+		}
 	if (write(ready, "+", 1) == 1)
 		pause();
 	_exit(9);
@@ -395,14 +400,18 @@ TEST_F_TIMEOUT(tty, pipes_whose_writers_fault_for_ever_hold_up_no_terminal, 120)
 	static int pipes[PIPES][2];
 	struct tty_info info;
 	struct term t;
-	int ready[2], slave;
+	int ready[2], slave, room = 8 << 20;
 	char c = 0;
 	pid_t pid;
 
+	/* The events of all come at once. */
+	ASSERT_EQ(0, setsockopt(self->events.fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)));
 	ASSERT_EQ(0, pipe2(ready, O_CLOEXEC));
 	for (int i = 0; i < PIPES; i++)
 		ASSERT_EQ(0, pipe2(pipes[i], O_CLOEXEC));
 	pid = hold_pipes(pipes, ready[1]);
+	/* Should the child fail, this ends. */
+	close(ready[1]);
 	ASSERT_EQ(1, read(ready[0], &c, 1));
 	if (c == '-') {
 		reap(pid);
