@@ -558,8 +558,10 @@ static void hammer(uint64_t seed, bool privileged, uint64_t end, struct counts *
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	random_state = &seed;
-	if (!privileged && (setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY)))
-		_exit(1);
+	if (!privileged && (setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))) {
+		perror("hammer: become nobody");
+		_exit(2);
+	}
 	interrupted_always();
 	for (i = 0; i < ARRAY_SIZE(ops); i++)
 		sum += ops[i].weight;
