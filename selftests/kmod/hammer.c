@@ -161,19 +161,24 @@ static void spoil(void *arg, size_t size)
 
 static int op_connect(void)
 {
-	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_LOCAL };
+	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = VMADDR_PORT_ANY };
 	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	unsigned int port;
-	int listener = vsock_listen(&port);
+	int listener = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t len = sizeof(addr);
 	int ret = -1;
 
-	addr.svm_port = port;
+	/* Not vsock_listen(), which ends the process when descriptors or memory are short. */
+	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) || listen(listener, 8) ||
+	    getsockname(listener, (struct sockaddr *)&addr, &len))
+		goto out;
+	addr.svm_cid = VMADDR_CID_LOCAL;
 	if (one_in(2))
 		vsock_set_buffer(fd, one_in(2) ? 4096 : 65536);
 	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		ret = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		keep(ret, PEER);
 	}
+out:
 	close(listener);
 	keep(fd, SOCK);
 	return ret;
