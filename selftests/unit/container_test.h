@@ -255,6 +255,25 @@ static int make_layer(const char *dir)
 	return system(command);
 }
 
+/* What a fixture of containers sets up: the surroundings and the agent's parts, with the runtime $RUNTIME. */
+static void start_containers(struct __test_metadata *_metadata, struct gcs_error *err)
+{
+	struct container_options options = { .runtime = getenv("RUNTIME") ? getenv("RUNTIME") : "crun",
+					     .use_kmod = use_kmod(), .on_exit = on_exit_note };
+	const char *missing = enter_surroundings();
+
+	if (missing) {
+		leave_surroundings();
+		/* Returning would run the test. */
+		SKIP(_exit(255), "needs %s", missing);
+	}
+	ASSERT_EQ(0, event_start(err)) TH_LOG("%s", err->text);
+	ASSERT_EQ(0, storage_init(err)) TH_LOG("%s", err->text);
+	/* Before somebody else reaps what system(3) waits for. */
+	ASSERT_EQ(0, make_layer("/run/layer"));
+	ASSERT_EQ(0, container_init(&options, err)) TH_LOG("%s", err->text);
+}
+
 /* A spec that runs @script with sh; @own_pid: in its own pid namespace. */
 static struct json_object *make_spec(const char *id, const char *script, bool own_pid)
 {

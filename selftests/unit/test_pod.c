@@ -10,19 +10,7 @@ FIXTURE(pod)
 
 FIXTURE_SETUP(pod)
 {
-	struct container_options options = { .runtime = getenv("RUNTIME") ? getenv("RUNTIME") : "crun",
-					     .use_kmod = use_kmod(), .on_exit = on_exit_note };
-	const char *missing = enter_surroundings();
-
-	if (missing) {
-		leave_surroundings();
-		/* Returning would run the test. */
-		SKIP(_exit(255), "needs %s", missing);
-	}
-	ASSERT_EQ(0, event_start(&self->err)) TH_LOG("%s", self->err.text);
-	ASSERT_EQ(0, storage_init(&self->err)) TH_LOG("%s", self->err.text);
-	ASSERT_EQ(0, make_layer("/run/layer"));
-	ASSERT_EQ(0, container_init(&options, &self->err)) TH_LOG("%s", self->err.text);
+	start_containers(_metadata, &self->err);
 }
 
 FIXTURE_TEARDOWN(pod)
