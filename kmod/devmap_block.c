@@ -9,8 +9,10 @@
 #include <linux/blkdev.h>
 #include <linux/completion.h>
 #include <linux/file.h>
+#include <linux/kref.h>
 #include <linux/numa.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
 #include <scsi/scsi_device.h>
 #include <scsi/scsi_host.h>
 
@@ -94,9 +96,25 @@ int gcs_block_fill(const struct gcs_dev *d, u32 partition, struct gcs_dev_wait *
 	return err;
 }
 
+/* Tells when the kernel has closed a file that a kernel thread let go. Held by who waits, and by the file. */
+struct fence {
+	struct kref ref;
+	struct work_struct work;
+	struct completion closed;
+	struct file *file;
+};
+
+static void fence_free(struct kref *ref)
+{
+	kfree(container_of(ref, struct fence, ref));
+}
+
 static int fence_release(struct inode *inode, struct file *file)
 {
-	complete(file->private_data);
+	struct fence *fence = file->private_data;
+
+	complete(&fence->closed);
+	kref_put(&fence->ref, fence_free);
 	return 0;
 }
 
@@ -105,42 +123,55 @@ static const struct file_operations fence_fops = {
 	.release = fence_release,
 };
 
-struct fence {
-	struct work_struct work;
-	struct file *file;
-};
-
 static void fence_work(struct work_struct *work)
 {
 	fput(container_of(work, struct fence, work)->file);
 }
 
+/* Lets a file go in a kernel thread, and waits until it is closed. */
+static int fence_pass(void)
+{
+	struct fence *fence = kmalloc(sizeof(*fence), GFP_KERNEL);
+	int err = 0;
+
+	if (!fence)
+		return -ENOMEM;
+	kref_init(&fence->ref);
+	init_completion(&fence->closed);
+	INIT_WORK(&fence->work, fence_work);
+	fence->file = anon_inode_getfile("gcs-fence", &fence_fops, fence, O_RDONLY);
+	if (IS_ERR(fence->file)) {
+		err = PTR_ERR(fence->file);
+		goto out;
+	}
+	kref_get(&fence->ref);
+	queue_work(gcs_devs_wq, &fence->work);
+	if (wait_for_completion_interruptible(&fence->closed))
+		err = -EINTR;
+out:
+	kref_put(&fence->ref, fence_free);
+	return err;
+}
+
 /*
  * Newer kernels close the file with which they have scanned for partitions some time later, as all that kernel threads let
- * go: one work item closes what has gathered. Here it is done at once. What that work item has begun with is not there
- * any more; it has come to its end when a file is closed that was let go after it.
+ * go: one work item closes what has gathered, the last first. So the first fence may be closed before what it came
+ * with; the second comes with what was let go later. One of those files may take for ever: the wait can be interrupted.
  */
-static void close_delayed(struct gendisk *disk)
+static int await_delayed_close(void)
 {
-	/* One at a time, or else another's is begun with as well. */
-	static DEFINE_MUTEX(lock);
-	DECLARE_COMPLETION_ONSTACK(closed);
-	struct fence fence;
+	return fence_pass() ?: fence_pass();
+}
 
-	mutex_lock(&lock);
-	flush_delayed_fput();
-	mutex_unlock(&lock);
-	if (!disk_openers(disk))
-		return;
-	fence.file = anon_inode_getfile("gcs-fence", &fence_fops, &closed, O_RDONLY);
-	if (IS_ERR(fence.file))
-		return;
-	/* By a kernel thread. */
-	INIT_WORK_ONSTACK(&fence.work, fence_work);
-	queue_work(gcs_devs_wq, &fence.work);
-	wait_for_completion(&closed);
-	flush_work(&fence.work);
-	destroy_work_on_stack(&fence.work);
+/* -EBUSY: somebody has claimed it, or is about to. -EAGAIN: it is open. */
+static int claim_unopened(struct gendisk *disk, void *holder)
+{
+	int err = gcs_bdev_claim(disk->part0, holder);
+
+	if (err || !disk_openers(disk))
+		return err;
+	bd_abort_claiming(disk->part0, holder);
+	return -EAGAIN;
 }
 
 /*
@@ -152,26 +183,22 @@ int gcs_block_take(struct device *dev, void *holder)
 	struct gendisk *disk = dev_to_disk(dev);
 	int err;
 
-	close_delayed(disk);
-	err = gcs_bdev_claim(disk->part0, holder);
-	if (err)
-		return err;
-	if (disk_openers(disk)) {
-		err = -EBUSY;
-		goto err_taken;
+	err = claim_unopened(disk, holder);
+	if (err == -EAGAIN) {
+		/* Without the claim, for which others would wait. */
+		err = await_delayed_close();
+		if (!err)
+			err = claim_unopened(disk, holder);
 	}
+	if (err)
+		return err == -EAGAIN ? -EBUSY : err;
 	err = sync_blockdev(disk->part0);
 	if (!err && get_capacity(disk))
 		err = blkdev_issue_flush(disk->part0);
-	if (err) {
-		err = -EIO;
-		goto err_taken;
-	}
-	return 0;
-
-err_taken:
+	if (!err)
+		return 0;
 	bd_abort_claiming(disk->part0, holder);
-	return err;
+	return -EIO;
 }
 
 void gcs_block_release(struct device *dev, void *holder)

@@ -380,7 +380,7 @@ struct gcs_dev_wait {
  * Other buses have no such thing: of a NIC or a PCI function nobody can say in general whether it is in use.
  * Returns 0. Errors: -ENXIO no such controller, -ENODEV no such device, -EBUSY it is in use, -EIO what was cached
  * could not be written; in both cases it is still there. -EOPNOTSUPP another bus, -EINTR a signal came while
- * it was still being probed.
+ * it was still being probed, or the kernel had yet to close a file of it, -ENOMEM.
  */
 struct gcs_dev_eject {
 	__u32 size;
