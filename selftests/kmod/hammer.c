@@ -455,7 +455,8 @@ static int op_attributes(void)
 	struct stat st;
 	int fd = some_stream(), n;
 
-	switch (below(9)) {
+	/* The owner and the mode of a master, or of what else it may be, are those of a node that others open. */
+	switch (!fstat(fd, &st) && S_ISFIFO(st.st_mode) ? below(9) : 2 + below(7)) {
 	case 0: return fchown(fd, one_in(2) ? NOBODY : 0, -1);
 	case 1: return fchmod(fd, below(01000));
 	case 2: return fstat(fd, &st);
