@@ -23,8 +23,8 @@ $(DEBUG_UVM)/uvmctl: selftests/debug.mk
 		'[ "$$command" != run ] || set -- --memory 2G --boot-timeout 900 --kernel-args "panic_on_warn=1 oops=panic" "$$@"' \
 		'exec $(abspath $(B))/bin/uvmctl "$$command" "$$@"' > $@ && chmod +x $@
 
-check-debug: $(T)/debug.img $(DEBUG_UVM)/initrd.img $(DEBUG_UVM)/uvmctl $(T)/ktap_run
-	$(Q)scripts/vm --kernel debug --timeout 600 $(T)/debug.img fault_test
+check-debug: $(T)/debug.img $(T)/disks/layer.ext4 $(DEBUG_UVM)/initrd.img $(DEBUG_UVM)/uvmctl $(T)/ktap_run
+	$(Q)scripts/vm --kernel debug --timeout 600 --disk $(T)/disks/garbage,ro $(T)/debug.img fault_test
 	$(Q)$(MAKE) check-vm KERNEL=debug
 	$(Q)UVMCTL=$(abspath $(DEBUG_UVM))/uvmctl UVMCTL_UVM=$(abspath $(DEBUG_UVM)) E2E_TIMEOUT=900 KTAP_DEADLINE=7200 \
 		$(T)/ktap_run selftests/e2e/run.sh

@@ -3,7 +3,7 @@
  * Every ioctl, netlink command and file operation with its first allocation or access to user memory failing, then its second,
  * and so on until none fails: the right errno, and nothing left behind
  *
- * Needs a kernel with fault injection: make check-debug. A new operation is one more row of the table at the end.
+ * Needs a kernel with fault injection and a disk: make check-debug. A new operation is one more row of the table at the end.
  */
 #include <dirent.h>
 #include <sys/epoll.h>
@@ -327,6 +327,19 @@ static void detached_tty(struct world *w)
 		ksft_exit_fail_msg("GCS_TTY_OPEN: %s\n", strerror(errno));
 }
 
+static void open_disk(struct world *w)
+{
+	struct gcs_dev_wait arg = { .size = sizeof(arg), .addr = { .bus = GCS_BUS_SCSI }, .timeout_ms = WAIT_MS };
+	char node[64];
+
+	if (!ioctl(w->dev, GCS_DEV_WAIT, &arg)) {
+		snprintf(node, sizeof(node), "/dev/%s", arg.name);
+		w->file = open(node, O_RDONLY | O_CLOEXEC);
+	}
+	if (w->file < 0)
+		ksft_exit_fail_msg("the VM's disk: %s\n", strerror(errno));
+}
+
 /* --- operations ---------------------------------------------------------------------------- */
 
 static int info(struct world *w)
@@ -490,18 +503,35 @@ static int finish_tty(struct world *w)
 static int wait_dev(struct world *w)
 {
 	struct gcs_dev_wait arg = { .size = sizeof(arg), .addr = { .bus = GCS_BUS_SCSI } };
+
+	return ioctl(w->dev, GCS_DEV_WAIT, &arg);
+}
+
+/* There is the controller, and no such unit: it is asked. */
+static int wait_absent_dev(struct world *w)
+{
+	struct gcs_dev_wait arg = { .size = sizeof(arg), .addr = { .bus = GCS_BUS_SCSI, .lun = 1 }, .timeout_ms = 1 };
 	int ret = ioctl(w->dev, GCS_DEV_WAIT, &arg);
 
-	/* There is the controller, and no disk at it. */
 	return ret < 0 && errno == ETIME ? 0 : ret;
 }
 
-static int eject_dev(struct world *w)
+static int eject(struct world *w, uint64_t lun, int expected)
 {
-	struct gcs_dev_eject arg = { .size = sizeof(arg), .addr = { .bus = GCS_BUS_SCSI } };
+	struct gcs_dev_eject arg = { .size = sizeof(arg), .addr = { .bus = GCS_BUS_SCSI, .lun = lun } };
 	int ret = ioctl(w->dev, GCS_DEV_EJECT, &arg);
 
-	return ret < 0 && errno == ENODEV ? 0 : ret;
+	return ret < 0 && errno == expected ? 0 : ret;
+}
+
+static int eject_absent_dev(struct world *w)
+{
+	return eject(w, 1, ENODEV);
+}
+
+static int eject_open_dev(struct world *w)
+{
+	return eject(w, 0, EBUSY);
 }
 
 static int as_errno(int ret)
@@ -589,7 +619,9 @@ static const struct row rows[] = {
 	{ "GCS_TTY_ATTACH", detached_tty, attach_tty, 0 },
 	{ "GCS_TTY_FINISH", tty, finish_tty, 0 },
 	{ "GCS_DEV_WAIT", NULL, wait_dev, 0 },
-	{ "GCS_DEV_EJECT", NULL, eject_dev, 0 },
+	{ "GCS_DEV_WAIT for what is not there", NULL, wait_absent_dev, 0 },
+	{ "GCS_DEV_EJECT of what is not there", NULL, eject_absent_dev, 0 },
+	{ "GCS_DEV_EJECT of an open disk", open_disk, eject_open_dev, 0 },
 	{ "GCS_CMD_STREAM_GET", written, get_stream, ENOBUFS },
 	{ "GCS_CMD_STREAM_GET as a dump", written, dump_streams, ENOBUFS },
 	{ "GCS_CMD_TTY_GET", tty, get_tty, ENOBUFS },
