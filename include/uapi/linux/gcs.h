@@ -250,6 +250,7 @@ struct gcs_tty_attach {
  * For GCS_TTY_FINISH: the process that the terminal was for has exited, a background child may keep the
  * slave. The way in ends at once. Who never stops writing never lets it end: that is what @deadline_ms is for. A
  * tty whose way out never had a socket ends at once: GCS_REASON_DETACHED. Calling it again replaces both times.
+ * While a process at the other end of a pipe in the pty's place waits for a page of its own memory, all of this waits for it.
  * Returns 0. Errors: -ENOENT no such tty (it has finished).
  */
 struct gcs_tty_finish {
