@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -134,6 +135,33 @@ static void check_base(const struct host *h, struct json_object *o)
 	}
 }
 
+/* What the host reads of a success. */
+static void check_success(const struct host *h, uint32_t type, struct json_object *o)
+{
+	static const struct {
+		uint32_t type;
+		const char *path;
+		enum json_type is;
+	} members[] = {
+		{ MSG_NEGOTIATE_PROTOCOL, "Version", json_type_int },
+		{ MSG_NEGOTIATE_PROTOCOL, "Capabilities.RuntimeOsType", json_type_string },
+		{ MSG_NEGOTIATE_PROTOCOL, "Capabilities.GuestDefinedCapabilities", json_type_object },
+		{ MSG_EXECUTE_PROCESS, "ProcessId", json_type_int },
+		{ MSG_WAIT_FOR_PROCESS, "ExitCode", json_type_int },
+		{ MSG_GET_PROPERTIES, "Properties", json_type_string },
+		{ MSG_DUMP_STACKS, "GuestStacks", json_type_string },
+	};
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (members[i].type == type && !json_object_is_type(json_at(o, members[i].path), members[i].is))
+			host_fail(h, "%s without %s: %s", frame_type_name(type), members[i].path, json_object_to_json_string(o));
+	if (type != MSG_NEGOTIATE_PROTOCOL)
+		return;
+	check_integer(h, o, "Version", 4, 4, true);
+	if (strcasecmp(json_object_get_string(json_at(o, "Capabilities.RuntimeOsType")), "linux"))
+		host_fail(h, "a guest that is not Linux: %s", json_object_to_json_string(o));
+}
+
 static void check_response(struct host *h, const struct frame *f, struct json_object *o)
 {
 	struct json_object *v = get(o, "Properties");
@@ -156,6 +184,8 @@ static void check_response(struct host *h, const struct frame *f, struct json_ob
 			host_fail(h, "Properties is not a string");
 		json_object_put(parse(h, json_object_get_string(v), json_object_get_string_len(v)));
 	}
+	if (json_object_get_int64(get(o, "Result")) == 0)
+		check_success(h, a->type, o);
 	a->json = o;
 	a->order = ++h->order;
 }
@@ -170,7 +200,7 @@ static void check_notification(struct host *h, const struct frame *f, struct jso
 		host_fail(h, "notification of type 0x%08x, id %llu", f->type, (unsigned long long)f->id);
 	check_guid(h, o);
 	check_integer(h, o, "Result", 0, 0, true);
-	if (!get(o, "ActivityId") || get(o, "ResultInfo") || !operation || strcmp(operation, "None"))
+	if (!get(o, "ActivityId") || get(o, "ResultInfo") || !type || !operation || strcmp(operation, "None"))
 		host_fail(h, "notification: %s", json_object_to_json_string(o));
 	for (size_t i = h->container_count; id && i-- > 0;) {
 		if (strcmp(h->containers[i].id, id) != 0)
@@ -180,6 +210,8 @@ static void check_notification(struct host *h, const struct frame *f, struct jso
 		h->containers[i].notified = true;
 		h->containers[i].order = ++h->order;
 		snprintf(h->containers[i].type, sizeof(h->containers[i].type), "%s", type);
+		snprintf(h->containers[i].activity, sizeof(h->containers[i].activity), "%s",
+			 json_object_get_string(get(o, "ActivityId")));
 		json_object_put(o);
 		return;
 	}
@@ -359,21 +391,34 @@ void host_register(struct host *h, const char *cid)
 	snprintf(h->containers[h->container_count++].id, sizeof(h->containers[0].id), "%s", cid);
 }
 
-const char *host_notified(struct host *h, const char *cid, unsigned int *order)
+static size_t find_container(const struct host *h, const char *cid)
 {
-	int64_t deadline = host_now_ms() + WAIT_MS;
 	size_t i = h->container_count;
 
 	do
 		if (i-- == 0)
 			host_fail(h, "%s was not registered", cid);
 	while (strcmp(h->containers[i].id, cid));
+	return i;
+}
+
+const char *host_notified(struct host *h, const char *cid, unsigned int *order)
+{
+	int64_t deadline = host_now_ms() + WAIT_MS;
+	size_t i = find_container(h, cid);
+
 	while (!h->containers[i].notified)
 		if (!receive(h, deadline))
 			host_fail(h, "no notification for %s", cid);
 	if (order)
 		*order = h->containers[i].order;
 	return h->containers[i].type;
+}
+
+const char *host_notified_activity(struct host *h, const char *cid)
+{
+	host_notified(h, cid, NULL);
+	return h->containers[find_container(h, cid)].activity;
 }
 
 void host_watch(struct host *h, int ms)
@@ -395,12 +440,16 @@ bool host_has_vsock(void)
 
 static void run_agent(struct host *h, char *const args[], int pair)
 {
-	const char *engine = getenv("GCS_ENGINE"), *agent = getenv("GCS_AGENT");
+	const char *engine = getenv("GCS_ENGINE"), *agent = getenv("GCS_AGENT"), *runtime = getenv("GCS_RUNTIME");
 	char *argv[32] = { "gcs", "-v4", "-log-format", "json", "-loglevel", "debug" };
 	int n = 6, log;
 
 	if (engine && strcmp(engine, "user") == 0)
 		argv[n++] = "--no-kmod";
+	if (runtime) {
+		argv[n++] = "-runtime";
+		argv[n++] = (char *)runtime;
+	}
 	if (pair >= 0)
 		argv[n++] = "-use-inouterr";
 	while (args && *args)

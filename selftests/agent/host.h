@@ -4,7 +4,8 @@
  * 5.3) ends the test with the reason. It starts the agent and talks to it over vsock loopback, or over a socket pair
  * where there is none (then nothing that needs stdio ports can be tested).
  *
- * Environment: GCS_AGENT (default /bin/gcs); GCS_ENGINE=kmod|user (kmod); GCS_TRANSPORT=vsock|pair (vsock).
+ * Environment: GCS_AGENT (default /bin/gcs); GCS_ENGINE=kmod|user (kmod); GCS_TRANSPORT=vsock|pair (vsock);
+ * GCS_RUNTIME=crun|runc (crun).
  */
 #ifndef GCS_TEST_HOST_H
 #define GCS_TEST_HOST_H
@@ -45,7 +46,7 @@ struct host {
 		char id[130];
 		bool notified;
 		unsigned int order;
-		char type[32];
+		char type[32], activity[40];
 	} containers[64];
 	size_t container_count;
 };
@@ -107,6 +108,9 @@ void host_register(struct host *h, const char *cid);
 
 /* Wait until the container's exit is notified; returns its type. @order as in struct answer, may be NULL. */
 const char *host_notified(struct host *h, const char *cid, unsigned int *order);
+
+/* The activity id of that notification. */
+const char *host_notified_activity(struct host *h, const char *cid);
 
 /* Read what arrives within @ms without a wish: to see that nothing wrong does. */
 void host_watch(struct host *h, int ms);

@@ -69,18 +69,25 @@ int64_t oci_uncombine(struct host *h, const char *cid)
 	return layers(h, cid, "Remove");
 }
 
-int64_t oci_create_spec(struct host *h, const char *cid, const char *spec)
+char *oci_config(const char *cid, const char *spec)
 {
 	char *document, *string;
-	int64_t result;
 
 	if (asprintf(&document,
 		     "{\"SchemaVersion\":{\"Major\":2,\"Minor\":1},\"OciBundlePath\":\"/run/gcs/c/%s\",\"OciSpecification\":%s,"
 		     "\"ScratchDirPath\":\"/run/test/scratch/%s\"}",
 		     cid, spec, cid) < 0)
-		host_fail(h, "no memory");
+		abort();
 	string = quoted(document);
 	free(document);
+	return string;
+}
+
+int64_t oci_create_spec(struct host *h, const char *cid, const char *spec)
+{
+	char *string = oci_config(cid, spec);
+	int64_t result;
+
 	result = host_call(h, MSG_CREATE, cid, ",\"ContainerConfig\":%s", string);
 	free(string);
 	if (result == 0)

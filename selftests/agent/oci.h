@@ -17,6 +17,9 @@ char *oci_spec(const char *cid, const char *args);
 int64_t oci_combine(struct host *h, const char *cid);
 int64_t oci_uncombine(struct host *h, const char *cid);
 
+/* The ContainerConfig of a Create with this specification (JSON text), a JSON string with its quotes; malloc'd. */
+char *oci_config(const char *cid, const char *spec);
+
 /* Create with this specification (JSON text). Registers the container with the host. Returns the Result. */
 int64_t oci_create_spec(struct host *h, const char *cid, const char *spec);
 
