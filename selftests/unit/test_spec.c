@@ -414,6 +414,31 @@ TEST_F(spec, an_execs_limits_are_the_containers_and_its_own)
 	json_object_put(c.rlimits);
 }
 
+TEST_F(spec, an_execs_user_is_its_own_or_the_containers)
+{
+	static const struct {
+		const char *own, *user;
+	} cases[] = {
+		{ "{\"uid\":0,\"gid\":0}", "{\"uid\":1000,\"gid\":1001,\"username\":\"app\"}" },
+		{ "null", "{\"uid\":1000,\"gid\":1001,\"username\":\"app\"}" },
+		{ "{\"uid\":7,\"gid\":0}", "{\"uid\":7,\"gid\":0}" },
+		{ "{\"uid\":0,\"gid\":7}", "{\"uid\":0,\"gid\":7}" },
+		{ "{\"uid\":0,\"gid\":0,\"username\":\"77:78\"}", "{\"uid\":77,\"gid\":78}" },
+	};
+	struct container c = { .id = "c", .rootfs = self->dir,
+			       .user = json_tokener_parse("{\"uid\":1000,\"gid\":1001,\"username\":\"app\"}") };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_json_ struct json_object *process = json_tokener_parse("{\"args\":[\"x\"]}");
+
+		json_object_object_add(process, "user", json_tokener_parse(cases[i].own));
+		ASSERT_EQ(0, spec_prepare_process(&c, process, &self->err)) TH_LOG("%s", self->err.text);
+		EXPECT_STREQ(cases[i].user, json_object_to_json_string_ext(json_object_object_get(process, "user"),
+									   JSON_C_TO_STRING_PLAIN));
+	}
+	json_object_put(c.user);
+}
+
 TEST_F(spec, the_core_limit_replaces_the_specs)
 {
 	_cleanup_json_ struct json_object *process = json_tokener_parse("{\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":1,"

@@ -246,6 +246,15 @@ static void add_limits(struct json_object *process, struct json_object *limits)
 	json_object_put(limits);
 }
 
+/* Does a user have ids that somebody has chosen? Root's are also what is written when nobody has. */
+static bool names_ids(struct json_object *user)
+{
+	const char *wrong = NULL;
+
+	return json_object_get_int64(member(user, "uid", json_type_int, &wrong)) ||
+	       json_object_get_int64(member(user, "gid", json_type_int, &wrong));
+}
+
 int spec_prepare_process(struct container *c, struct json_object *process, struct gcs_error *err)
 {
 	const char *wrong = NULL, *name;
@@ -264,7 +273,7 @@ int spec_prepare_process(struct container *c, struct json_object *process, struc
 		if (spec_resolve_user(c, user, err) < 0)
 			return gcs_fail_prefix(err, "container %s: exec", c->id);
 		json_object_object_del(user, "username");
-	} else if (c->user) {
+	} else if (c->user && !names_ids(user)) {
 		if (copy_tree(c->user, &copy, c, err) < 0)
 			return -1;
 		json_object_object_add(process, "user", copy);
