@@ -209,7 +209,7 @@ static void run(void *arg)
 		pthread_mutex_unlock(&lock);
 	}
 	if (options.deny && !row->at_once)
-		ret = gcs_fail(&err, 0, HR_FAIL, "%s: denied by policy", frame_type_name(rq->type));
+		ret = gcs_fail(&err, 0, HR_FAIL, "%s: the policy is to deny it", frame_type_name(rq->type));
 	else
 		ret = row->handle(rq, rq->message, response, &err);
 	/* The request may be gone if it is pending. */
