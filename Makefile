@@ -5,6 +5,7 @@
 #   make              everything: gcs.ko, init, vsockexec, gcs, uvmctl
 #   make demo         boot a UVM and run containers in it
 #   make check        all tests that need no special kernel
+#   make check-runc   the tests of containers with runc instead of crun
 #   make check-debug  all tests of a VM on a kernel with KASAN, lockdep, kmemleak, fault injection; or: check-kcsan, hammer
 #   make bench        measure; tables, build/bench.json and a picture, build/bench.svg
 #   make image        build/uvm/vmlinuz and build/uvm/initrd.img

@@ -85,6 +85,12 @@ check-vm: $(T)/check.img $(T)/disks/layer.ext4
 		--disk $(T)/disks/scratch --disk $(T)/disks/garbage $< $(VM_RUN)
 .PHONY: check-vm
 
+# What a runtime can change, with the other one.
+check-runc: $(T)/check.img
+	$(Q)scripts/vm --kernel $(KERNEL) --timeout 1200 --memory 768 $< GCS_ENGINE=kmod GCS_RUNTIME=runc container_test process_test \
+		pod_test tty_test conformance_test
+.PHONY: check-runc
+
 # The vsock backend's own tests.
 vsock-tests:
 	$(Q)$(MAKE) -s -f selftests/vsock/Makefile vsock-tests
