@@ -108,12 +108,15 @@ $(call obj,$(wildcard selftests/bench/*.c)): INCLUDES = -Iuserspace/agent
 # dev_bench adds disks as the tests of gcs.ko do.
 $(B)/obj/selftests/bench/dev_bench.o: INCLUDES = -Iuserspace/agent -Iselftests/kmod $(HARNESS_FLAGS)
 $(B)/obj/selftests/bench/dev_bench.o: | $(HARNESS)
+# agent_bench has the tests' host.
+$(B)/obj/selftests/bench/agent_bench.o: INCLUDES = -Iuserspace/agent -Iselftests/agent
+$(T)/agent_bench: $(AGENT_TEST_OBJ)
 # stream_bench has the agent's user-space engine in it.
 $(BENCH_PROGRAMS): $(T)/%: $(B)/obj/selftests/bench/%.o $(BENCH_OBJ) $(T)/libagent.a $(B)/lib/libgcs.a
 	$(call link,$(PKG_LIBS))
 $(T)/host_peer: $(call obj,selftests/bench/host_peer.c selftests/bench/bench_math.c)
 	$(call link)
-$(T)/bench.img: $(BENCH_PROGRAMS) $(B)/kmod/$(KERNEL)/gcs.ko scripts/test-initrd $(T)/testinit
+$(T)/bench.img: $(BENCH_PROGRAMS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd $(T)/testinit
 	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(BENCH_PROGRAMS)
 
 # One program and its settings: make bench-vm RUN='BENCH_ROUNDS=3 echo_bench'
