@@ -2,6 +2,7 @@
 /* Paths, and removal that stops at mounts and links. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +170,27 @@ TEST_F(tree, a_directory_in_a_root_has_its_mode_and_its_path_without_links)
 	ASSERT_EQ(0, fs_mkdir_in_root(root, "real/x/", 0700, &same, &made, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_FALSE(made);
 	EXPECT_STREQ(expect, same);
+}
+
+TEST_F(tree, of_a_directory_that_cannot_be_made_in_a_root_no_parent_is_left)
+{
+	char root[96], path[NAME_MAX + 32];
+	bool made;
+
+	snprintf(root, sizeof(root), "%s/root", self->dir);
+	ASSERT_EQ(0, mkdir("root", 0755));
+	ASSERT_EQ(0, mkdir("root/there", 0755));
+	/* The last component's name is too long. */
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	memcpy(path, "there//a/b///c/", 15);
+	EXPECT_EQ(-1, fs_mkdir_in_root(root, path, 0755, NULL, &made, &self->err));
+	EXPECT_EQ(ENAMETOOLONG, self->err.err);
+	EXPECT_NE(0, access("root/there/a", F_OK));
+	EXPECT_EQ(0, access("root/there", F_OK));
+	memcpy(path, "/d/e/f/there/..", 15);
+	EXPECT_EQ(-1, fs_mkdir_in_root(root, path, 0755, NULL, &made, &self->err));
+	EXPECT_NE(0, access("root/d", F_OK));
 }
 
 TEST(mounts_below_a_directory_are_found_by_components_and_with_blanks)

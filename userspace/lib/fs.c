@@ -99,12 +99,38 @@ static char *path_of(int fd)
 	return strdup(path);
 }
 
+/* Take back the directories of @path from the component at @first on, the last one first. */
+static void remove_made(int root, char *path, const char *first)
+{
+	char *name = path + strlen(path);
+
+	while (name > first) {
+		_cleanup_close_ int parent = -1;
+
+		while (name[-1] == '/')
+			*--name = '\0';
+		while (name > first && name[-1] != '/')
+			name--;
+		if (name == path) {
+			parent = open_in_root(root, "/");
+		} else {
+			name[-1] = '\0';
+			parent = open_in_root(root, *path ? path : "/");
+			name[-1] = '/';
+		}
+		/* What somebody uses meanwhile stays. */
+		if (parent < 0 || unlinkat(parent, name, AT_REMOVEDIR) < 0)
+			return;
+		*name = '\0';
+	}
+}
+
 int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, char **real, bool *made, struct gcs_error *err)
 {
 	_cleanup_close_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int parent = -1;
 	_cleanup_free_ char *p = strdup(path);
-	char *name = p, *at;
+	char *name = p, *at, *first = NULL; /* of those that are new */
 	int new = 0;
 
 	if (root_fd < 0 || !p)
@@ -128,21 +154,36 @@ int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, char **rea
 		fd = open_in_root(root_fd, p);
 		if (fd < 0 && errno == ENOENT) {
 			new = make_dir_at(parent, name, mode);
-			if (new < 0)
-				return gcs_fail(err, errno, HR_FAIL, "%s: make %s in %s", path, p, root);
+			if (new < 0) {
+				gcs_fail(err, errno, HR_FAIL, "%s: make %s in %s", path, p, root);
+				*name = '\0';
+				goto undo;
+			}
+			if (new && !first)
+				first = name;
 			fd = open_in_root(root_fd, p);
 		}
-		if (fd < 0)
-			return gcs_fail(err, errno, HR_FAIL, "%s: resolve %s in %s", path, p, root);
+		if (fd < 0) {
+			gcs_fail(err, errno, HR_FAIL, "%s: resolve %s in %s", path, p, root);
+			if (!new)
+				*name = '\0';
+			goto undo;
+		}
+		if (!new)
+			first = NULL;
 		*at = end;
 		close(parent);
 		parent = fd;
 	}
 	if (made)
 		*made = new;
-	if (real && !(*real = path_of(parent)))
-		return gcs_fail(err, errno, HR_FAIL, "%s: its path in %s", path, root);
-	return 0;
+	if (!real || (*real = path_of(parent)))
+		return 0;
+	gcs_fail(err, errno, HR_FAIL, "%s: its path in %s", path, root);
+undo:
+	if (first)
+		remove_made(root_fd, p, first);
+	return -1;
 }
 
 static int write_all(int fd, const char *data, size_t length)
