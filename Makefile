@@ -13,7 +13,8 @@
 #   make kmod         gcs.ko, for the kernel KERNEL
 #   make kmod-check   gcs.ko for every supported kernel, with W=1 and sparse
 #   make kmod-newest  gcs.ko for the newest headers in Debian's archive
-#   make unit         unit tests on the host, with ASan and UBSan
+#   make unit         unit tests on the host, with ASan and UBSan; the fuzz targets' corpus is one of them
+#   make fuzz         libFuzzer on what parses, FUZZ_SECONDS=600 for each target; FUZZ='TARGET...'
 #   make style        the rules that a script can check
 #   make install      into DESTDIR: /bin/gcs, /bin/vsockexec, /init, uvmctl, the module, header, man pages
 #   make clean        remove what was built; what was downloaded stays
@@ -37,7 +38,7 @@ B := build
 GOALS := $(or $(MAKECMDGOALS),all)
 ifeq ($(MAKELEVEL),0)
 ifneq ($(filter-out help setup check style clean distclean,$(GOALS)),)
-ifneq ($(shell scripts/setup $(if $(filter image demo bench unit,$(GOALS)),,--check) $(if $(filter bench,$(GOALS)),--bench) >&2 && echo ready),ready)
+ifneq ($(shell scripts/setup $(if $(filter image demo bench unit fuzz,$(GOALS)),,--check) $(if $(filter bench,$(GOALS)),--bench) $(if $(filter fuzz,$(GOALS)),--fuzz) >&2 && echo ready),ready)
 $(error packages are missing)
 endif
 endif
@@ -129,7 +130,7 @@ endif
 
 
 clean:
-	$(Q)rm -rf $(B)/obj $(B)/lib $(B)/bin $(B)/kmod $(B)/uvm $(B)/uvm-debug $(B)/test $(B)/.flags $(B)/bench.json $(B)/bench.svg
+	$(Q)rm -rf $(B)/obj $(B)/lib $(B)/bin $(B)/kmod $(B)/uvm $(B)/uvm-debug $(B)/test $(B)/fuzz $(B)/.flags $(B)/bench.json $(B)/bench.svg
 
 distclean:
 	$(Q)rm -rf $(B)
@@ -139,3 +140,4 @@ include selftests/kmod/build.mk
 include scripts/image.mk
 include selftests/tests.mk
 include selftests/debug.mk
+include selftests/fuzz/fuzz.mk

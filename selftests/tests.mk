@@ -45,7 +45,7 @@ $(T)/unit/%: selftests/unit/%.c $(wildcard selftests/unit/*.h) $$(call unit_sour
 		-o $@ $(filter %.c %.a,$^) $(PKG_LIBS)
 
 unit: $(UNIT_TESTS) $(T)/ktap_run
-	$(Q)$(T)/ktap_run $(sort $(UNIT_TESTS))
+	$(Q)$(T)/ktap_run $(sort $(UNIT_TESTS) $(FUZZ_TESTS))
 
 # --- in the VM: gcs.ko, the agent, containers on gcs.ko ----------------------------------------
 
