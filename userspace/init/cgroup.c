@@ -115,9 +115,13 @@ static void mount_v1(void)
 		snprintf(path, sizeof(path), ROOT "/%s", name);
 		if (mkdir(path, 0755) < 0 && errno != EEXIST)
 			init_die(path);
-		if (mount(name, path, "cgroup", SAFE, name) < 0)
-			init_die(path);
-		mounted++;
+		if (mount(name, path, "cgroup", SAFE, name) == 0) {
+			mounted++;
+			continue;
+		}
+		/* Newer kernels have controllers for version 2 only. */
+		init_log(4, "cgroup controller %s: %s", name, strerror(errno));
+		rmdir(path);
 	}
 	fclose(f);
 	if (!mounted) {
