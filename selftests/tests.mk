@@ -83,7 +83,11 @@ check-vm: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 2400 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
 		--disk $(T)/disks/scratch --disk $(T)/disks/garbage $< $(VM_RUN)
-.PHONY: check-vm
+# What differs in a VM with cgroup v1.
+check-vm-v1: $(T)/check.img $(T)/disks/layer.ext4
+	$(Q)scripts/vm --kernel $(KERNEL) --timeout 600 --memory 768 --append hcsshim.cgroup=v1 $< \
+		GCS_ENGINE=kmod pod_test stats_test
+.PHONY: check-vm check-vm-v1
 
 # What a runtime can change, with the other one.
 check-runc: $(T)/check.img

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "oci.h"
 #include "kselftest_harness.h"
 
@@ -21,14 +22,15 @@
 #define HOST_NET "io.microsoft.virtualmachine.lcow.hostnetwork"
 #define PRIVILEGED "io.microsoft.virtualmachine.lcow.privileged"
 
-#define PODS "/sys/fs/cgroup/pods/"
+static bool cgroup_v1;
 #define FOREVER "[\"sleep\",\"1000\"]"
 
 /* Everything in the VM that a container may leave behind. */
 static char *traces(struct host *h)
 {
 	FILE *f = popen("mkdir -p /run/gcs/c /run/test/scratch /run/crun; cat /proc/mounts; "
-			"find /run/gcs /run/crun /run/runc /run/test/scratch 2>/dev/null | sort; find " PODS " -type d | sort", "re");
+			"find /run/gcs /run/crun /run/runc /run/test/scratch 2>/dev/null | sort; "
+			"find /sys/fs/cgroup -path '*/pods*' -type d | sort", "re");
 	char *text = calloc(1, 1 << 16);
 	size_t len;
 
@@ -50,6 +52,7 @@ FIXTURE_SETUP(pod)
 {
 	if (!host_has_vsock())
 		SKIP(return, "needs vsock");
+	cgroup_v1 = cgroup_init(NULL) == 1;
 	host_start(&self->h, true, NULL);
 	/* An answer tells that the agent has set itself up. */
 	host_call(&self->h, MSG_START, "none", "%s", "");
@@ -188,17 +191,6 @@ static void stop(struct host *h, const char *cid, int64_t pid)
 	host_notified(h, cid, NULL);
 }
 
-static char *namespace_of(int64_t pid, const char *type)
-{
-	char path[64], target[64];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, type);
-	n = readlink(path, target, sizeof(target) - 1);
-	target[n < 0 ? 0 : n] = '\0';
-	return strdup(target);
-}
-
 static char *read_text(const char *path)
 {
 	char *text = calloc(1, 1024);
@@ -209,6 +201,34 @@ static char *read_text(const char *path)
 		fclose(f);
 	}
 	return text;
+}
+
+/* Is this the one process of the cgroup, as every controller sees it? */
+static bool is_in(int64_t pid, const char *cgroup)
+{
+	static const char *const v1[] = { "/memory", "/cpu", "/pids", "/devices", "/freezer", "/cpuset", NULL };
+	static const char *const v2[] = { "", NULL };
+
+	for (const char *const *root = cgroup_v1 ? v1 : v2; *root; root++) {
+		char path[128], expected[32];
+
+		snprintf(path, sizeof(path), CGROUP_ROOT "%s%s/cgroup.procs", *root, cgroup);
+		snprintf(expected, sizeof(expected), "%d\n", (int)pid);
+		if (strcmp(expected, read_text(path)))
+			return false;
+	}
+	return true;
+}
+
+static char *namespace_of(int64_t pid, const char *type)
+{
+	char path[64], target[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, type);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n < 0 ? 0 : n] = '\0';
+	return strdup(target);
 }
 
 static int write_text(const char *path, const char *text)
@@ -236,10 +256,17 @@ TEST_F_TIMEOUT(pod, two_workloads_share_the_sandboxs_namespaces_mounts_and_netwo
 	set(spec, "linux/resources", "{\"memory\":{\"limit\":67108864,\"swap\":-1},\"cpu\":{\"shares\":2,\"quota\":-1,"
 	    "\"period\":100000}}");
 	init = run(h, "p1", spec, NULL);
-	EXPECT_STREQ("67108864\n", read_text(PODS "p1/memory.max"));
-	EXPECT_STREQ("1\n", read_text(PODS "p1/cpu.weight"));
-	EXPECT_STREQ("max 100000\n", read_text(PODS "p1/cpu.max"));
-	EXPECT_EQ(0, access(PODS "p1/p1/cgroup.procs", F_OK));
+	if (cgroup_v1) {
+		EXPECT_STREQ("67108864\n", cgroup_get("/pods/p1", "memory.limit_in_bytes", NULL));
+		EXPECT_STREQ("9223372036854771712\n", cgroup_get("/pods/p1", "memory.memsw.limit_in_bytes", NULL));
+		EXPECT_STREQ("2\n", cgroup_get("/pods/p1", "cpu.shares", NULL));
+		EXPECT_STREQ("-1\n", cgroup_get("/pods/p1", "cpu.cfs_quota_us", NULL));
+	} else {
+		EXPECT_STREQ("67108864\n", cgroup_get("/pods/p1", "memory.max", NULL));
+		EXPECT_STREQ("1\n", cgroup_get("/pods/p1", "cpu.weight", NULL));
+		EXPECT_STREQ("max 100000\n", cgroup_get("/pods/p1", "cpu.max", NULL));
+	}
+	EXPECT_TRUE(is_in(init, "/pods/p1/p1"));
 	EXPECT_STREQ("pod.example\n", read_text("/run/gcs/c/p1/hostname"));
 	EXPECT_STREQ("", read_text("/run/gcs/c/p1/resolv.conf"));
 	ASSERT_EQ(0, stat("/run/gcs/c/p1/logs", &st));
@@ -343,16 +370,42 @@ TEST_F_TIMEOUT(pod, two_pods_at_once_and_a_sandbox_that_is_deleted_first, 240)
 	ASSERT_LT(0, pid) TH_LOG("%s", error(h));
 	EXPECT_STREQ("xpa\n", host_stream_read(&out, NULL));
 	EXPECT_EQ(0, host_wait(h, "wa", pid));
-	EXPECT_EQ(0, access(PODS "pa/wa/cgroup.procs", F_OK));
+	EXPECT_TRUE(is_in(workload, "/pods/pa/wa"));
 	stop(h, "wa", workload);
 	EXPECT_EQ(0, oci_delete(h, "wa")) TH_LOG("%s", error(h));
-	EXPECT_NE(0, access(PODS "pa", F_OK));
+	EXPECT_EQ(NULL, cgroup_get("/pods/pa", "cgroup.procs", NULL));
 	/* And the name is free. */
 	ASSERT_EQ(0, create(h, "pa", sandbox_spec("pa", FOREVER))) TH_LOG("%s", error(h));
 	EXPECT_EQ(0, oci_delete(h, "pa")) TH_LOG("%s", error(h));
 	stop(h, "pb", second);
 	EXPECT_EQ(0, oci_delete(h, "pb")) TH_LOG("%s", error(h));
 	EXPECT_EQ(0, system("rm -rf /run/test/scratch/wc /run/test/scratch/pa"));
+}
+
+TEST_F_TIMEOUT(pod, an_init_in_the_sandboxs_pid_namespace_takes_what_it_has_started_with_it, 240)
+{
+	struct host *h = &self->h;
+	int64_t init = run(h, "kp", sandbox_spec("kp", FOREVER), NULL), pid;
+	struct host_stream out;
+	uint32_t *pids;
+	size_t count;
+	char byte;
+
+	/* Its children go on making others until they are killed. */
+	pid = run(h, "kw", workload_spec("kw", "kp", init, true, "[\"sh\",\"-c\",\"(while :; do sleep 1000 & echo x; sleep 0.01; done) & "
+					 "(while :; do sleep 1000 & sleep 0.01; done) & exec sleep 1000\"]"), &out);
+	ASSERT_EQ(1, read(out.fd, &byte, 1));
+	ASSERT_EQ(0, cgroup_pids("/pods/kp/kw", &pids, &count, NULL));
+	EXPECT_LE(4, count);
+	EXPECT_EQ(0, host_call(h, MSG_SHUTDOWN_FORCED, "kw", "%s", ""));
+	free(host_stream_read(&out, NULL));
+	EXPECT_EQ(137, host_wait(h, "kw", pid));
+	host_notified(h, "kw", NULL);
+	EXPECT_EQ(0, oci_delete(h, "kw")) TH_LOG("%s", error(h));
+	ASSERT_EQ(0, cgroup_pids("/pods/kp", &pids, &count, NULL));
+	EXPECT_EQ(1, count);
+	stop(h, "kp", init);
+	EXPECT_EQ(0, oci_delete(h, "kp")) TH_LOG("%s", error(h));
 }
 
 TEST_F_TIMEOUT(pod, a_virtual_pod_has_files_of_its_own, 240)
@@ -372,7 +425,7 @@ TEST_F_TIMEOUT(pod, a_virtual_pod_has_files_of_its_own, 240)
 	add_mount(spec, "sandbox://data", "/data", "[\"bind\"]");
 	EXPECT_STREQ("box\n", output(h, "vw", spec));
 	EXPECT_STREQ("x\n", read_text("/run/gcs/c/virtual-pods/vp/sandboxMounts/data/y"));
-	EXPECT_EQ(0, access(PODS "vp/vp", F_OK));
+	EXPECT_TRUE(is_in(init, "/pods/vp/vp"));
 	EXPECT_EQ(0, oci_delete(h, "vw")) TH_LOG("%s", error(h));
 	stop(h, "vp", init);
 	EXPECT_EQ(0, oci_delete(h, "vp")) TH_LOG("%s", error(h));
@@ -426,9 +479,9 @@ TEST_F_TIMEOUT(pod, a_workload_gets_the_vms_devices_its_user_and_its_limits, 240
 	annotate(spec, "io.microsoft.lcow.rlimitcore", "1048576;2097152");
 	annotate(spec, "io.microsoft.lcow.shm.size-kb", "1024");
 	add_mount(spec, "hugepages://2M/h", "/huge", "[\"bind\"]");
-	add_mount(spec, "uvm:///sys/fs/cgroup/pods/dp/dp", "/uvm", "[\"bind\",\"ro\"]");
+	add_mount(spec, "uvm:///run/gcs/c/dp/logs/..", "/uvm", "[\"bind\",\"ro\"]");
 	text = output(h, "dw", spec);
-	EXPECT_EQ(0, strncmp("1000\n50\n2048\n321\n1:b:0\n1024\n1\ncgroup.controllers\n", text, 49)) TH_LOG("%s", text);
+	EXPECT_EQ(0, strncmp("1000\n50\n2048\n321\n1:b:0\n1024\n1\nconfig.json\n", text, 42)) TH_LOG("%s", text);
 	EXPECT_EQ(0, oci_delete(h, "dw")) TH_LOG("%s", error(h));
 
 	/* A node that leads to a device does not open it: only what is in the specification is allowed. */
@@ -514,11 +567,11 @@ TEST_F_TIMEOUT(pod, a_sandbox_that_cannot_be_made_leaves_nothing, 240)
 
 	/* The name of a file where the pod's cgroup would be; what cannot be undone must not keep the id. */
 	for (int i = 0; i < 2; i++) {
-		EXPECT_EQ(E_FAIL, create(h, "memory.max", sandbox_spec("memory.max", FOREVER)));
+		EXPECT_EQ(E_FAIL, create(h, "cgroup.procs", sandbox_spec("cgroup.procs", FOREVER)));
 		EXPECT_NE(NULL, strstr(error(h), "cgroup")) TH_LOG("%s", error(h));
 	}
-	EXPECT_EQ(0, oci_uncombine(h, "memory.max"));
-	EXPECT_EQ(0, system("rm -r /run/test/scratch/memory.max"));
+	EXPECT_EQ(0, oci_uncombine(h, "cgroup.procs"));
+	EXPECT_EQ(0, system("rm -r /run/test/scratch/cgroup.procs"));
 }
 
 TEST_F_TIMEOUT(pod, a_workload_that_cannot_be_made_leaves_nothing_in_the_pod, 240)

@@ -190,7 +190,7 @@ static int machine_cgroups = -1, home_cgroup = -1;
 /* Where the machine's cgroup v2 is, whatever else is mounted around it. */
 static const char *cgroup_mount(void)
 {
-	if (cgroup_check(NULL) == 0)
+	if (cgroup_init(NULL) == 2)
 		return CGROUP_ROOT;
 	return access(CGROUP_ROOT "/unified/cgroup.procs", F_OK) == 0 ? CGROUP_ROOT "/unified" : NULL;
 }

@@ -20,7 +20,7 @@
 static int run(const char *script, int deadline_ms, struct spawn_result *r, struct gcs_error *err)
 {
 	const char *const argv[] = { "sh", "-c", script, NULL };
-	struct spawn s = { .argv = (char *const *)argv, .fds = CAPTURE, .cgroup = -1, .cwd = "/" };
+	struct spawn s = { .argv = (char *const *)argv, .fds = CAPTURE, .cwd = "/" };
 
 	return spawn_run(&s, deadline_ms, r, err);
 }
@@ -102,7 +102,7 @@ TEST(nothing_is_inherited_but_the_standard_streams)
 TEST(standard_streams_may_be_any_descriptors)
 {
 	const char *const argv[] = { "sh", "-c", "echo out; echo err >&2", NULL };
-	struct spawn s = { .argv = (char *const *)argv, .cgroup = -1 };
+	struct spawn s = { .argv = (char *const *)argv };
 	struct gcs_error err;
 	struct child child;
 	char buf[16] = "";
@@ -129,7 +129,7 @@ TEST(what_cannot_be_executed_is_an_error_that_says_why)
 	const char *const missing[] = { "no-such-program", NULL }, *const path[] = { "/no/such", NULL };
 	const char *const dir[] = { "/tmp", NULL }, *const ok[] = { "true", NULL };
 	char *const env[] = { "PATH=/nowhere", NULL };
-	struct spawn s = { .argv = (char *const *)missing, .fds = { -1, -1, -1 }, .cgroup = -1 };
+	struct spawn s = { .argv = (char *const *)missing, .fds = { -1, -1, -1 } };
 	struct gcs_error err;
 	struct child child;
 

@@ -1,91 +1,125 @@
 // SPDX-License-Identifier: MIT
-/* cgroup v2: make, fill, list, kill, remove. */
+/* cgroups: make, fill, list, remove. What differs between the versions is in cgroup_v1.c and cgroup_v2.c. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <limits.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <time.h>
 
-#include "cgroup.h"
+#include "cgroup_version.h"
 #include "cleanup.h"
 #include "fs.h"
 
-int cgroup_check(struct gcs_error *err)
-{
-	struct statfs st;
+static const struct cgroup_version *version;
 
-	if (statfs(CGROUP_ROOT, &st) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "%s: statfs", CGROUP_ROOT);
-	if (st.f_type != CGROUP2_SUPER_MAGIC)
-		return gcs_fail(err, 0, HR_FAIL, "%s: not a cgroup v2 file system, which is needed", CGROUP_ROOT);
-	return 0;
+int cgroup_init(struct gcs_error *err)
+{
+	version = cgroup_v2();
+	if (!version)
+		version = cgroup_v1();
+	if (version)
+		return version->number;
+	return gcs_fail(err, 0, HR_FAIL, "%s: neither cgroup v2 nor cgroup v1 with a memory controller", CGROUP_ROOT);
 }
 
-static int file_name(char *out, size_t size, const char *path, const char *file, struct gcs_error *err)
+static int too_long(const char *path, struct gcs_error *err)
 {
-	if (snprintf(out, size, CGROUP_ROOT "%s%s%s", path, *file ? "/" : "", file) >= (int)size)
-		return gcs_fail(err, ENAMETOOLONG, HR_FAIL, "cgroup %s", path);
-	return 0;
+	return gcs_fail(err, ENAMETOOLONG, HR_FAIL, "cgroup %s", path);
 }
 
-int cgroup_make(const char *path, struct gcs_error *err)
+static int dir_name(char *out, size_t size, const char *root, const char *path, struct gcs_error *err)
 {
-	_cleanup_free_ char *have = NULL;
-	char name[PATH_MAX], control[PATH_MAX], word[64], *save = NULL;
+	return snprintf(out, size, CGROUP_ROOT "%s%s", root, path) < (int)size ? 0 : too_long(path, err);
+}
+
+int cgroup_file(char *out, size_t size, const char *path, const char *file, struct gcs_error *err)
+{
+	const char *root = version->roots[0];
+	int n;
+
+	if (version->by_controller && strncmp(file, "cgroup.", 7))
+		n = snprintf(out, size, CGROUP_ROOT "/%.*s%s/%s", (int)strcspn(file, "."), file, path, file);
+	else
+		n = snprintf(out, size, CGROUP_ROOT "%s%s/%s", root, path, file);
+	return n < (int)size ? 0 : too_long(path, err);
+}
+
+static int make(const char *root, const char *path, struct gcs_error *err)
+{
+	char name[PATH_MAX], parent[PATH_MAX];
 	struct stat st;
 
-	if (file_name(name, sizeof(name), path, "", err) < 0)
+	if (dir_name(name, sizeof(name), root, path, err) < 0)
 		return -1;
 	if (mkdir(name, 0755) < 0 && errno != EEXIST)
 		return gcs_fail(err, errno, HR_FAIL, "cgroup %s: make", path);
 	/* Its name may be that of a file of the one above. */
 	if (stat(name, &st) < 0 || !S_ISDIR(st.st_mode))
 		return gcs_fail(err, ENOTDIR, HR_FAIL, "cgroup %s: make", path);
-	*strrchr(name, '/') = '\0';
-	if (snprintf(control, sizeof(control), "%s/cgroup.controllers", name) >= (int)sizeof(control))
-		return gcs_fail(err, ENAMETOOLONG, HR_FAIL, "cgroup %s", path);
-	have = fs_read(control, 4096, err);
-	if (!have)
-		return -1;
-	if (snprintf(control, sizeof(control), "%s/cgroup.subtree_control", name) >= (int)sizeof(control))
-		return gcs_fail(err, ENAMETOOLONG, HR_FAIL, "cgroup %s", path);
-	/* One at a time: a controller that cannot be had must not cost the others. The runtime asks for what it needs. */
-	for (char *c = strtok_r(have, " \n", &save); c; c = strtok_r(NULL, " \n", &save)) {
-		snprintf(word, sizeof(word), "+%s", c);
-		fs_poke(control, word, NULL);
+	strcpy(parent, name);
+	*strrchr(parent, '/') = '\0';
+	return version->prepare(parent, name, err);
+}
+
+int cgroup_make(const char *path, struct gcs_error *err)
+{
+	for (const char *const *root = version->roots; *root; root++)
+		if (make(*root, path, err) < 0)
+			return -1;
+	return 0;
+}
+
+int cgroup_join(const char *path)
+{
+	for (const char *const *root = version->roots; *root; root++) {
+		char name[PATH_MAX];
+		ssize_t n;
+		int fd, e;
+
+		if (strlen(CGROUP_ROOT) + strlen(*root) + strlen(path) + sizeof("/cgroup.procs") > sizeof(name)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		stpcpy(stpcpy(stpcpy(stpcpy(name, CGROUP_ROOT), *root), path), "/cgroup.procs");
+		fd = open(name, O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			return -1;
+		n = write(fd, "0", 1);
+		e = errno;
+		close(fd);
+		errno = e;
+		if (n < 0)
+			return -1;
 	}
 	return 0;
 }
 
-int cgroup_open(const char *path, struct gcs_error *err)
+int cgroup_for_clone(const char *path, int *fd, struct gcs_error *err)
 {
 	char name[PATH_MAX];
-	int fd;
 
-	if (file_name(name, sizeof(name), path, "", err) < 0)
+	*fd = -1;
+	if (version->by_controller)
+		return 0;
+	if (dir_name(name, sizeof(name), "", path, err) < 0)
 		return -1;
-	fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return gcs_fail(err, errno, HR_FAIL, "cgroup %s: open", path);
-	return fd;
+	*fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *fd < 0 ? gcs_fail(err, errno, HR_FAIL, "cgroup %s: open", path) : 0;
 }
 
 char *cgroup_get(const char *path, const char *file, struct gcs_error *err)
 {
 	char name[PATH_MAX];
 
-	return file_name(name, sizeof(name), path, file, err) < 0 ? NULL : fs_read(name, 8192, err);
+	return cgroup_file(name, sizeof(name), path, file, err) < 0 ? NULL : fs_read(name, 8192, err);
 }
 
 int cgroup_set(const char *path, const char *file, const char *value, struct gcs_error *err)
 {
 	char name[PATH_MAX];
 
-	if (file_name(name, sizeof(name), path, file, err) < 0)
+	if (cgroup_file(name, sizeof(name), path, file, err) < 0)
 		return -1;
 	return fs_poke(name, value, err);
 }
@@ -153,10 +187,11 @@ int cgroup_pids(const char *path, uint32_t **pids, size_t *count, struct gcs_err
 
 	*pids = NULL;
 	*count = 0;
-	if (file_name(name, sizeof(name), path, "", err) < 0)
+	if (dir_name(name, sizeof(name), version->roots[0], path, err) < 0)
 		return -1;
 	fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
+	/* ENOTDIR: it is a file of the cgroup above, so this one was never made. */
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
 		return 0;
 	ret = fd < 0 ? errno : list_pids(fd, &l);
 	if (ret && ret != ENOENT && ret != ENODEV) {
@@ -170,50 +205,15 @@ int cgroup_pids(const char *path, uint32_t **pids, size_t *count, struct gcs_err
 
 int cgroup_kill(const char *path, struct gcs_error *err)
 {
-	char name[PATH_MAX];
-	struct gcs_error e;
-
-	if (file_name(name, sizeof(name), path, "cgroup.kill", err) < 0)
-		return -1;
-	if (fs_poke(name, "1", &e) < 0 && e.err != ENOENT && e.err != ENODEV) {
-		if (err)
-			*err = e;
-		return gcs_fail_prefix(err, "cgroup %s", path);
-	}
-	return 0;
+	return version->kill(path, err);
 }
 
-static int64_t now_ms(void)
+int64_t cgroup_now_ms(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
-/* cgroup.events tells by POLLPRI when "populated" changes. Returns 0 when nothing is left, or an errno. */
-static int wait_empty(const char *events, int deadline_ms)
-{
-	int64_t end = now_ms() + deadline_ms, left;
-	_cleanup_close_ int fd = open(events, O_RDONLY | O_CLOEXEC);
-	struct pollfd p = { .fd = fd, .events = POLLPRI };
-	char buf[256];
-	ssize_t n;
-
-	if (fd < 0)
-		return errno == ENOENT ? 0 : errno;
-	for (;;) {
-		n = pread(fd, buf, sizeof(buf) - 1, 0);
-		if (n < 0)
-			return errno == ENODEV ? 0 : errno;
-		buf[n] = '\0';
-		if (strstr(buf, "populated 0"))
-			return 0;
-		left = end - now_ms();
-		if (left <= 0)
-			return ETIMEDOUT;
-		poll(&p, 1, left);
-	}
 }
 
 /* Returns 0, or an errno. Children first; @dir is not taken over. */
@@ -242,28 +242,36 @@ static int remove_below(int dir)
 	return 0;
 }
 
-int cgroup_remove(const char *path, int deadline_ms, struct gcs_error *err)
+/* With nothing left in it. */
+static int remove_dirs(const char *root, const char *path, struct gcs_error *err)
 {
 	_cleanup_close_ int dir = -1;
-	char name[PATH_MAX], events[PATH_MAX];
+	char name[PATH_MAX];
 	int ret;
 
-	if (file_name(name, sizeof(name), path, "", err) < 0 ||
-	    file_name(events, sizeof(events), path, "cgroup.events", err) < 0)
+	if (dir_name(name, sizeof(name), root, path, err) < 0)
 		return -1;
 	dir = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* ENOTDIR: it is a file of the cgroup above, so this one was never made. */
 	if (dir < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : gcs_fail(err, errno, HR_FAIL, "cgroup %s: open", path);
-	if (cgroup_kill(path, err) < 0)
-		return -1;
-	ret = wait_empty(events, deadline_ms);
-	if (ret)
-		return gcs_fail(err, ret, HR_FAIL, "cgroup %s: wait until it is empty", path);
 	ret = remove_below(dir);
 	if (!ret && rmdir(name) < 0 && errno != ENOENT)
 		ret = errno;
+	return ret ? gcs_fail(err, ret, HR_FAIL, "cgroup %s: remove", path) : 0;
+}
+
+int cgroup_remove(const char *path, int deadline_ms, struct gcs_error *err)
+{
+	int64_t end = cgroup_now_ms() + deadline_ms;
+	int ret;
+
+	if (cgroup_kill(path, err) < 0)
+		return -1;
+	ret = version->wait_empty(path, end);
 	if (ret)
-		return gcs_fail(err, ret, HR_FAIL, "cgroup %s: remove", path);
+		return gcs_fail(err, ret, HR_FAIL, "cgroup %s: wait until it is empty", path);
+	for (const char *const *root = version->roots; *root; root++)
+		if (remove_dirs(*root, path, err) < 0)
+			return -1;
 	return 0;
 }

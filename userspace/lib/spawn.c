@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "cleanup.h"
 #include "nofile.h"
 #include "spawn.h"
@@ -81,7 +82,7 @@ static __attribute__((noreturn)) void child_fail(int pipe_fd, const char *step)
 
 /* Only async-signal-safe calls: other threads of the parent may hold any lock. */
 static __attribute__((noreturn)) void child_main(const struct spawn *s, const char *program, const int fds[3],
-						 int pipe_fd)
+						 bool join, int pipe_fd)
 {
 	sigset_t none;
 	int in[3];
@@ -89,6 +90,8 @@ static __attribute__((noreturn)) void child_main(const struct spawn *s, const ch
 	/* CLONE_CLEAR_SIGHAND leaves ignored signals ignored. */
 	for (int i = 1; i < _NSIG; i++)
 		signal(i, SIG_DFL);
+	if (join && cgroup_join(s->cgroup) < 0)
+		child_fail(pipe_fd, "join its cgroup");
 	/* Copies above 2, so that no dup2() overwrites what a later one needs. */
 	for (int i = 0; i < 3; i++) {
 		in[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
@@ -118,7 +121,7 @@ static __attribute__((noreturn)) void child_main(const struct spawn *s, const ch
 static int start(const struct spawn *s, const int fds[3], struct child *child, struct gcs_error *err)
 {
 	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD };
-	_cleanup_close_ int rfd = -1, wfd = -1;
+	_cleanup_close_ int rfd = -1, wfd = -1, cgroup = -1;
 	_cleanup_free_ char *program = find_program(s->argv[0], s->env);
 	sigset_t all, old;
 	struct failure f;
@@ -139,16 +142,18 @@ static int start(const struct spawn *s, const int fds[3], struct child *child, s
 		return gcs_fail(err, e, HR_FAIL, "%s: pipe", s->argv[0]);
 
 	args.pidfd = (uintptr_t)&child->pidfd;
-	if (s->cgroup >= 0) {
+	if (s->cgroup && cgroup_for_clone(s->cgroup, &cgroup, err) < 0)
+		return gcs_fail_prefix(err, "%s", s->argv[0]);
+	if (cgroup >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;
-		args.cgroup = s->cgroup;
+		args.cgroup = cgroup;
 	}
 	/* A handler of the parent must not run in the child. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (pid == 0)
-		child_main(s, program, fds, wfd);
+		child_main(s, program, fds, s->cgroup && cgroup < 0, wfd);
 	e = errno;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0)

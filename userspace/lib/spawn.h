@@ -17,7 +17,7 @@ struct spawn {
 	char *const *env;   /* NULL = the caller's */
 	const char *cwd;    /* NULL or "" = the caller's */
 	int fds[3];	    /* the caller's descriptors that become 0, 1, 2; or SPAWN_* */
-	int cgroup;	    /* descriptor of the cgroup v2 directory to start in; -1 = the caller's */
+	const char *cgroup; /* to start in; NULL = the caller's */
 	bool session;	    /* a new session; descriptor 0, if it is a terminal, becomes the controlling one */
 };
 

@@ -215,6 +215,7 @@ static const struct json_field cpu_usage_table[] = {
 	STAT(cpu_usage, total, "total"),
 	STAT(cpu_usage, kernel, "kernel"),
 	STAT(cpu_usage, user, "user"),
+	JSON_NUMBERS(struct cpu_usage, per_cpu, "per_cpu", .omit_empty = true),
 	JSON_END
 };
 
@@ -235,22 +236,34 @@ static const struct json_field memory_counter_table[] = {
 	STAT(memory_counter, limit, "limit"),
 	STAT(memory_counter, usage, "usage"),
 	STAT(memory_counter, max, "max"),
+	STAT(memory_counter, failcnt, "failcnt"),
 	JSON_END
 };
 
+#define PAGES(prefix) \
+	STAT(memory_pages, cache, prefix "cache"), \
+	STAT(memory_pages, rss, prefix "rss"), \
+	STAT(memory_pages, rss_huge, prefix "rss_huge"), \
+	STAT(memory_pages, mapped_file, prefix "mapped_file"), \
+	STAT(memory_pages, dirty, prefix "dirty"), \
+	STAT(memory_pages, writeback, prefix "writeback"), \
+	STAT(memory_pages, pg_pg_in, prefix "pg_pg_in"), \
+	STAT(memory_pages, pg_pg_out, prefix "pg_pg_out"), \
+	STAT(memory_pages, pg_fault, prefix "pg_fault"), \
+	STAT(memory_pages, pg_maj_fault, prefix "pg_maj_fault"), \
+	STAT(memory_pages, inactive_anon, prefix "inactive_anon"), \
+	STAT(memory_pages, active_anon, prefix "active_anon"), \
+	STAT(memory_pages, inactive_file, prefix "inactive_file"), \
+	STAT(memory_pages, active_file, prefix "active_file"), \
+	STAT(memory_pages, unevictable, prefix "unevictable"), \
+	JSON_END
+
+static const struct json_field pages_table[] = { PAGES("") };
+static const struct json_field total_pages_table[] = { PAGES("total_") };
+
 static const struct json_field memory_table[] = {
-	STAT(memory_stats, cache, "cache"),
-	STAT(memory_stats, rss, "rss"),
-	STAT(memory_stats, mapped_file, "mapped_file"),
-	STAT(memory_stats, dirty, "dirty"),
-	STAT(memory_stats, writeback, "writeback"),
-	STAT(memory_stats, pg_fault, "pg_fault"),
-	STAT(memory_stats, pg_maj_fault, "pg_maj_fault"),
-	STAT(memory_stats, inactive_anon, "inactive_anon"),
-	STAT(memory_stats, active_anon, "active_anon"),
-	STAT(memory_stats, inactive_file, "inactive_file"),
-	STAT(memory_stats, active_file, "active_file"),
-	STAT(memory_stats, unevictable, "unevictable"),
+	JSON_BASE(struct memory_stats, pages, pages_table),
+	JSON_BASE(struct memory_stats, total, total_pages_table),
 	STAT(memory_stats, hierarchical_memory_limit, "hierarchical_memory_limit"),
 	STAT(memory_stats, hierarchical_swap_limit, "hierarchical_swap_limit"),
 	JSON_OBJECT(struct memory_stats, usage, "usage", memory_counter_table),
@@ -265,6 +278,8 @@ static const struct json_field empty_table[] = {
 };
 
 static const struct json_field oom_table[] = {
+	STAT(oom_stats, oom_kill_disable, "oom_kill_disable"),
+	STAT(oom_stats, under_oom, "under_oom"),
 	STAT(oom_stats, oom_kill, "oom_kill"),
 	JSON_END
 };

@@ -8,55 +8,69 @@
 #include "cgroup.h"
 #include "cleanup.h"
 #include "container/internal.h"
+#include "container/limits.h"
+#include "container/spec.h"
 #include "log.h"
 
-/* What an update can change; a file that a kernel has not is passed over. */
-static const char *const limit_files[] = {
-	"memory.max", "memory.high", "memory.low", "memory.swap.max", "cpu.weight", "cpu.max", "cpuset.cpus", "cpuset.mems",
-	"pids.max", "hugetlb.2MB.max", "hugetlb.1GB.max",
+#define LIMITS_MAX 16
+
+struct texts {
+	char *text[LIMITS_MAX];
 };
 
-#define LIMITS (sizeof(limit_files) / sizeof(limit_files[0]))
-
-struct limits {
-	char *text[LIMITS];
-};
-
-static void read_limits(const struct container *c, struct limits *l)
+static void read_limits(const struct container *c, struct texts *l)
 {
-	for (size_t i = 0; i < LIMITS; i++)
-		l->text[i] = cgroup_get(c->cgroup, limit_files[i], NULL);
+	for (size_t i = 0; cgroup_files->limits[i]; i++)
+		l->text[i] = cgroup_get(c->cgroup, cgroup_files->limits[i], NULL);
 }
 
-static void free_limits(struct limits *l)
+static void free_limits(struct texts *l)
 {
-	for (size_t i = 0; i < LIMITS; i++)
+	for (size_t i = 0; i < LIMITS_MAX; i++)
 		free(l->text[i]);
 }
 #define _cleanup_limits_ __attribute__((cleanup(free_limits)))
 
-/* The runtime writes one file after the other and stops at the first that the kernel refuses. */
-static void restore_limits(const struct container *c, const struct limits *before)
+/* Returns how many the kernel has refused. */
+static unsigned int write_limits(const struct container *c, const struct texts *before, bool tell)
 {
-	_cleanup_limits_ struct limits now = { 0 };
+	_cleanup_limits_ struct texts now = { 0 };
+	unsigned int refused = 0;
 	struct gcs_error err;
 
 	read_limits(c, &now);
-	for (size_t i = 0; i < LIMITS; i++)
-		if (before->text[i] && now.text[i] && strcmp(before->text[i], now.text[i]) != 0 &&
-		    cgroup_set(c->cgroup, limit_files[i], before->text[i], &err) < 0)
-			log_warning("container %s: update: restore %s: %s", c->id, limit_files[i], err.text);
+	for (size_t i = 0; cgroup_files->limits[i]; i++) {
+		if (!before->text[i] || !now.text[i] || !strcmp(before->text[i], now.text[i]) ||
+		    cgroup_set(c->cgroup, cgroup_files->limits[i], before->text[i], &err) == 0)
+			continue;
+		refused++;
+		if (tell)
+			log_warning("container %s: update: restore %s: %s", c->id, cgroup_files->limits[i], err.text);
+	}
+	return refused;
+}
+
+/*
+ * The runtime writes one file after the other and stops at the first that the kernel refuses. Some are bounds of others: those can be
+ * written when the others have been.
+ */
+static void restore_limits(const struct container *c, const struct texts *before)
+{
+	if (write_limits(c, before, false))
+		write_limits(c, before, true);
 }
 
 /* With c->use held exclusively: another update would be taken back with this one. */
 static int update(struct container *c, struct json_object *resources, struct gcs_error *err)
 {
-	_cleanup_limits_ struct limits before = { 0 };
+	_cleanup_limits_ struct texts before = { 0 };
+	bool no_quota = resources_take_no_quota(resources);
 
 	if (c->deleted)
 		return gcs_fail(err, 0, HR_SYSTEM_NOT_FOUND, "container %s: there is none", c->id);
 	read_limits(c, &before);
-	if (runtime_update(c, resources, err) == 0)
+	if (runtime_update(c, resources, err) == 0 &&
+	    (!no_quota || cgroup_files->set(c->cgroup, &(struct limits){ .quota = -1 }, err) == 0))
 		return 0;
 	restore_limits(c, &before);
 	return -1;
@@ -81,13 +95,11 @@ int container_limit_pods(struct gcs_error *err)
 {
 	uint64_t reserve = container_options.memory_reserve, total;
 	struct sysinfo info;
-	char limit[24];
 
 	if (sysinfo(&info) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "size of memory");
 	total = (uint64_t)info.totalram * info.mem_unit;
 	if (total <= reserve)
 		return gcs_fail(err, 0, HR_FAIL, "-root-mem-reserve-bytes %" PRIu64 " leaves nothing of %" PRIu64, reserve, total);
-	snprintf(limit, sizeof(limit), "%" PRIu64, total - reserve);
-	return cgroup_set("/pods", "memory.max", limit, err);
+	return cgroup_files->set("/pods", &(struct limits){ .memory = total - reserve }, err);
 }

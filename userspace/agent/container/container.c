@@ -8,6 +8,7 @@
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "container/limits.h"
 #include "container/netfiles.h"
 #include "container/pod.h"
 #include "fs.h"
@@ -17,11 +18,18 @@
 
 struct container_options container_options;
 
+const struct cgroup_files *cgroup_files;
+
 /* /gcs is the agent's, /pods the containers'. */
 static int make_cgroups(struct gcs_error *err)
 {
-	if (cgroup_check(err) < 0 || cgroup_make("/gcs", err) < 0 || cgroup_set("/gcs", "cgroup.procs", "0", err) < 0)
+	int version = cgroup_init(err);
+
+	if (version < 0 || cgroup_make("/gcs", err) < 0)
 		return -1;
+	cgroup_files = version == 1 ? &cgroup_files_v1 : &cgroup_files_v2;
+	if (cgroup_join("/gcs") < 0)
+		return gcs_fail(err, errno, HR_FAIL, "cgroup /gcs: join");
 	return cgroup_make("/pods", err);
 }
 
@@ -131,8 +139,10 @@ static int create(struct container *c, const struct container_config *config, st
 	c->made_config = true;
 	if (spec_write(path, config->spec, err) < 0)
 		goto err_files;
-	if (process_launch(c, json_object_object_get(config->spec, "process"), true, all, NULL, &pid, err) == 0)
+	if (process_launch(c, json_object_object_get(config->spec, "process"), true, all, NULL, &pid, err) == 0) {
+		memory_events_made(c);
 		return 0;
+	}
 
 err_files:
 	undo_create(c);
@@ -276,17 +286,8 @@ int container_pids(const char *id, uint32_t **pids, size_t *count, struct gcs_er
 int container_stats(const char *id, struct cgroup_stats *stats, struct gcs_error *err)
 {
 	_cleanup_container_ struct container *c = container_get(id, err);
-	_cleanup_close_ int dir = -1;
-	struct gcs_error gone;
 
-	if (!c)
-		return -1;
-	dir = cgroup_open(c->cgroup, &gone);
-	if (dir < 0 && gone.err != ENOENT) {
-		*err = gone;
-		return -1;
-	}
-	return stats_read(dir, stats, err);
+	return c ? cgroup_files->stats(c->cgroup, stats, err) : -1;
 }
 
 /* With c->use held exclusively. Every step may be repeated: a failed delete can be asked for again. */

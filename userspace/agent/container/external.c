@@ -2,7 +2,6 @@
 /* Processes of the VM itself (bridge.md 9.4, external). */
 #include <unistd.h>
 
-#include "cgroup.h"
 #include "cleanup.h"
 #include "container/internal.h"
 
@@ -35,15 +34,15 @@ static int start(const struct external_process *process, char *const *argv, cons
 		 struct started *st, struct gcs_error *err)
 {
 	static char *const no_env[] = { NULL };
+	_cleanup_close_ int slave = -1;
 	/* Not on the agent's own account. */
-	_cleanup_close_ int cgroup = cgroup_open(RUNTIME_CGROUP, err), slave = -1;
-	struct spawn s = { .argv = argv, .env = process->env ? process->env : no_env, .cwd = process->cwd };
+	struct spawn s = { .argv = argv, .env = process->env ? process->env : no_env, .cwd = process->cwd,
+			   .cgroup = RUNTIME_CGROUP };
 	int sockets[3], ret = 0;
 
 	*st = (struct started){ .master = -1 };
-	if (cgroup < 0 || stdio_dial(ports, sockets, err) < 0)
+	if (stdio_dial(ports, sockets, err) < 0)
 		return gcs_fail_prefix(err, "%s", argv[0]);
-	s.cgroup = cgroup;
 	s.session = process->terminal;
 	if (process->terminal)
 		ret = make_terminal(st, process, sockets, &slave, err);

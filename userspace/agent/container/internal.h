@@ -219,6 +219,10 @@ int spec_write(const char *path, struct json_object *spec, struct gcs_error *err
 /* Log OOM kills and memory pressure from now on. */
 void memory_events_start(void);
 
+/* A container has been made; on the event thread: a process of one has ended that was killed, or an init. */
+void memory_events_made(const struct container *c);
+void memory_events_exited(void);
+
 /* --- user.c ---------------------------------------------------------------------------------- */
 
 /* Resolve "user" or "user:group" with /etc/passwd and /etc/group below @rootfs (lifecycle.md 5.1). */

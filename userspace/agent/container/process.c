@@ -122,6 +122,8 @@ static void on_exit_event(struct event *ev, uint32_t events, void *arg)
 	code = child_reap(&p->child);
 	/* Not its parent any more, or never: nobody can know the code. */
 	p->code = code < 0 ? UINT32_MAX : (uint32_t)code;
+	if (c && (p->is_init || code == 128 + SIGKILL))
+		memory_events_exited();
 	/* With a pid namespace of its own the kernel has done this. */
 	if (p->is_init && !c->own_pid_namespace)
 		cgroup_kill(c->cgroup, NULL);

@@ -129,16 +129,13 @@ static char *last_error(const char *log)
 static int call(struct container *c, const char *verb, const struct call *k, const char *const *args, const int files[3],
 		struct gcs_error *err)
 {
-	_cleanup_close_ int cgroup = cgroup_open(RUNTIME_CGROUP, err);
 	_cleanup_free_ char *log = NULL, *message = NULL;
 	struct spawn_result result;
 	const char *argv[24] = { container_options.runtime, "--log", k->log, "--log-format", "json" };
-	struct spawn s = { .argv = (char *const *)argv, .fds = { SPAWN_NULL, SPAWN_CAPTURE, SPAWN_CAPTURE } };
+	struct spawn s = { .argv = (char *const *)argv, .fds = { SPAWN_NULL, SPAWN_CAPTURE, SPAWN_CAPTURE },
+			   .cgroup = RUNTIME_CGROUP };
 	size_t n = 5;
 
-	if (cgroup < 0)
-		return -1;
-	s.cgroup = cgroup;
 	while (*args && n < sizeof(argv) / sizeof(argv[0]) - 1)
 		argv[n++] = *args++;
 	for (int i = 0; files && i < 3; i++)

@@ -225,6 +225,7 @@ int spec_prepare(struct container *c, struct json_object *tree, struct gcs_error
 	    (*string(s.user, "username", &wrong) && copy_tree(s.user, &c->user, c, err) < 0))
 		return -1;
 	set_string(s.linux_, "cgroupsPath", c->cgroup);
+	resources_take_no_quota(s.resources);
 	prepare_namespaces(c, s.namespaces, s.a.host_network);
 	json_object_object_del(tree, "windows");
 	make_cwd(c, s.process);

@@ -84,4 +84,10 @@ int devices_add_all(struct json_object *devices, const char *dir, struct gcs_err
 /* The limits of linux.resources (lifecycle.md 11.2) for a cgroup of the agent's own. NULL: none. */
 int resources_apply(const char *cgroup, struct json_object *resources, struct gcs_error *err);
 
+/*
+ * The host's word for no quota of processor time is a negative number, which crun writes as an unsigned one in cgroup v1. Take it out of
+ * what the runtime gets; was it there? A new container has none anyway.
+ */
+bool resources_take_no_quota(struct json_object *resources);
+
 #endif

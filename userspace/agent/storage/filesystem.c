@@ -53,7 +53,7 @@ int filesystem_make(const char *node, enum filesystem fs, struct gcs_error *err)
 	const char *const ext4[] = { "mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,nodiscard", "-O",
 				     "^has_journal,sparse_super2,^resize_inode", node, NULL };
 	const char *const xfs[] = { "mkfs.xfs", "-q", "-f", node, NULL };
-	struct spawn s = { .argv = (char *const *)(fs == FS_XFS ? xfs : ext4), .cgroup = -1,
+	struct spawn s = { .argv = (char *const *)(fs == FS_XFS ? xfs : ext4),
 			   .fds = { SPAWN_NULL, SPAWN_CAPTURE, SPAWN_CAPTURE } };
 	struct spawn_result result;
 	int code;
