@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cgroup.h"
-#include "oci.h"
+#include "pod.h"
 #include "kselftest_harness.h"
 
 #define E_FAIL (-2147467259)
@@ -15,15 +16,12 @@
 #define E_NO_SYSTEM (-1070137074)
 #define E_SYSTEM_EXISTS (-1070137073)
 
-#define TYPE "io.kubernetes.cri.container-type"
-#define SANDBOX_ID "io.kubernetes.cri.sandbox-id"
 #define VIRTUAL "io.microsoft.cri.virtual-pod-id"
-#define SKIP_NET "io.microsoft.cri.skip-pod-networking"
 #define HOST_NET "io.microsoft.virtualmachine.lcow.hostnetwork"
 #define PRIVILEGED "io.microsoft.virtualmachine.lcow.privileged"
+#define FOREVER "[\"sleep\",\"1000\"]"
 
 static bool cgroup_v1;
-#define FOREVER "[\"sleep\",\"1000\"]"
 
 /* Everything in the VM that a container may leave behind. */
 static char *traces(struct host *h)
@@ -67,129 +65,7 @@ FIXTURE_TEARDOWN(pod)
 	host_stop(&self->h);
 }
 
-/* --- specifications as trees ------------------------------------------------------------------ */
-
-static struct json_object *spec_new(const char *cid, const char *args)
-{
-	char *text = oci_spec(cid, args);
-	struct json_object *spec = json_tokener_parse(text);
-
-	json_object_object_add(spec, "annotations", json_object_new_object());
-	free(text);
-	return spec;
-}
-
-static void annotate(struct json_object *spec, const char *key, const char *value)
-{
-	json_object_object_add(json_object_object_get(spec, "annotations"), key, json_object_new_string(value));
-}
-
-/* Set a member of the object at @path, which is one or two names with a slash between them. */
-static void set(struct json_object *spec, const char *path, const char *json)
-{
-	char name[64];
-	const char *slash = strchr(path, '/');
-
-	snprintf(name, sizeof(name), "%.*s", slash ? (int)(slash - path) : 0, path);
-	json_object_object_add(slash ? json_object_object_get(spec, name) : spec, slash ? slash + 1 : path,
-			       json_tokener_parse(json));
-}
-
-static void add_mount(struct json_object *spec, const char *source, const char *destination, const char *options)
-{
-	struct json_object *m = json_object_new_object();
-
-	json_object_object_add(m, "source", json_object_new_string(source));
-	json_object_object_add(m, "destination", json_object_new_string(destination));
-	json_object_object_add(m, "type", json_object_new_string("bind"));
-	json_object_object_add(m, "options", json_tokener_parse(options));
-	json_object_array_add(json_object_object_get(spec, "mounts"), m);
-}
-
-static struct json_object *sandbox_spec(const char *cid, const char *args)
-{
-	struct json_object *spec = spec_new(cid, args);
-
-	annotate(spec, TYPE, "sandbox");
-	annotate(spec, SKIP_NET, "true");
-	json_object_object_add(spec, "hostname", json_object_new_string(cid));
-	return spec;
-}
-
-/* In the namespaces of the sandbox's init, as containerd has it. */
-static struct json_object *workload_spec(const char *cid, const char *pod, int64_t init, bool share_pid, const char *args)
-{
-	struct json_object *spec = spec_new(cid, args);
-	char namespaces[512], pid[64] = "";
-
-	annotate(spec, TYPE, "container");
-	annotate(spec, SANDBOX_ID, pod);
-	json_object_object_del(spec, "hostname");
-	if (share_pid)
-		snprintf(pid, sizeof(pid), ",\"path\":\"/proc/%d/ns/pid\"", (int)init);
-	snprintf(namespaces, sizeof(namespaces),
-		 "[{\"type\":\"mount\"},{\"type\":\"pid\"%2$s},{\"type\":\"network\",\"path\":\"/proc/%1$d/ns/net\"},"
-		 "{\"type\":\"ipc\",\"path\":\"/proc/%1$d/ns/ipc\"},{\"type\":\"uts\",\"path\":\"/proc/%1$d/ns/uts\"}]", (int)init, pid);
-	set(spec, "linux/namespaces", namespaces);
-	return spec;
-}
-
-/* --- requests -------------------------------------------------------------------------------- */
-
-/* Create with a specification, which is freed. The layers are there, or are made. */
-static int64_t create(struct host *h, const char *cid, struct json_object *spec)
-{
-	int64_t result;
-	char root[160];
-
-	snprintf(root, sizeof(root), "/run/gcs/c/%s/rootfs/bin", cid);
-	if (access(root, F_OK) != 0 && oci_combine(h, cid) != 0)
-		host_fail(h, "layers of %s: %s", cid, answer_text(host_last(h), "ErrorMessage"));
-	result = oci_create_spec(h, cid, json_object_to_json_string_ext(spec, JSON_C_TO_STRING_PLAIN));
-	json_object_put(spec);
-	return result;
-}
-
-static const char *error(struct host *h)
-{
-	const char *text = answer_text(host_last(h), "ErrorMessage");
-
-	return text ? text : "";
-}
-
-/* Create and start; returns the init's pid. */
-static int64_t run(struct host *h, const char *cid, struct json_object *spec, struct host_stream *out)
-{
-	int64_t pid;
-
-	if (create(h, cid, spec) != 0)
-		host_fail(h, "create %s: %s", cid, error(h));
-	pid = oci_start(h, cid, NULL, out, NULL);
-	if (pid <= 0)
-		host_fail(h, "start %s: %s", cid, error(h));
-	return pid;
-}
-
-/* Run to the end; what it has printed, malloc'd. */
-static char *output(struct host *h, const char *cid, struct json_object *spec)
-{
-	struct host_stream out;
-	int64_t pid = run(h, cid, spec, &out), code;
-	char *text = host_stream_read(&out, NULL);
-
-	code = host_wait(h, cid, pid);
-	if (code != 0)
-		host_fail(h, "%s ended with %d: %s", cid, (int)code, text);
-	host_notified(h, cid, NULL);
-	return text;
-}
-
-static void stop(struct host *h, const char *cid, int64_t pid)
-{
-	if (host_call(h, MSG_SHUTDOWN_FORCED, cid, "%s", "") != 0 || host_wait(h, cid, pid) != 137)
-		host_fail(h, "stop %s: %s", cid, error(h));
-	host_notified(h, cid, NULL);
-}
+/* --- what is in the VM ------------------------------------------------------------------------ */
 
 static char *read_text(const char *path)
 {
@@ -432,6 +308,75 @@ TEST_F_TIMEOUT(pod, a_virtual_pod_has_files_of_its_own, 240)
 	EXPECT_NE(0, access("/run/gcs/c/virtual-pods", F_OK));
 }
 
+#define TEE_LOG "io.microsoft.container.lcow.tee-log-path"
+#define TEE_DIR "io.microsoft.container.lcow.tee-log-dir-mount"
+#define LOGS "/run/gcs/c/tp/logs/"
+
+TEST_F_TIMEOUT(pod, what_an_init_prints_is_in_its_log_file_too, 240)
+{
+	struct host *h = &self->h;
+	struct json_object *spec;
+	struct host_stream out, more;
+	char text[5] = "", *logged;
+	int64_t init, pid;
+
+	init = run(h, "tp", sandbox_spec("tp", FOREVER), NULL);
+	/* Standard error is not asked for, and is there. What an exec prints is not. */
+	spec = workload_spec("ta", "tp", init, false, "[\"sh\",\"-c\",\"ln -s /etc /logs/link; echo err >&2; echo out; exec sleep 1000\"]");
+	annotate(spec, TEE_LOG, "./app//a.log");
+	annotate(spec, TEE_DIR, "/logs");
+	pid = run(h, "ta", spec, &out);
+	ASSERT_EQ(4, recv(out.fd, text, 4, MSG_WAITALL));
+	EXPECT_EQ(0, strcmp("out\n", text));
+	ASSERT_LT(0, oci_exec(h, "ta", "[\"echo\",\"done\"]", NULL, &more, NULL));
+	EXPECT_STREQ("done\n", host_stream_read(&more, NULL));
+	EXPECT_EQ(0, host_call(h, MSG_SHUTDOWN_FORCED, "ta", "%s", ""));
+	EXPECT_STREQ("", host_stream_read(&out, NULL));
+	EXPECT_EQ(137, host_wait(h, "ta", pid));
+	host_notified(h, "ta", NULL);
+	/* They came through two pipes. */
+	logged = read_text(LOGS "app/a.log");
+	EXPECT_TRUE(!strcmp(logged, "out\nerr\n") || !strcmp(logged, "err\nout\n")) TH_LOG("%s", logged);
+	EXPECT_EQ(0, oci_delete(h, "ta")) TH_LOG("%s", error(h));
+
+	/* The next one with this name goes on in it, with a terminal, too. */
+	spec = workload_spec("ta", "tp", init, false, "[\"sh\",\"-c\",\"tty; echo more\"]");
+	set(spec, "process/terminal", "true");
+	json_object_array_add(json_object_object_get(spec, "mounts"),
+			      json_tokener_parse("{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","
+						 "\"options\":[\"newinstance\",\"ptmxmode=0666\"]}"));
+	annotate(spec, TEE_LOG, "app/a.log");
+	EXPECT_STREQ("/dev/pts/0\r\nmore\r\n", output(h, "ta", spec));
+	EXPECT_EQ(0, strncmp(logged, read_text(LOGS "app/a.log"), 8));
+	EXPECT_STREQ("/dev/pts/0\r\nmore\r\n", read_text(LOGS "app/a.log") + 8);
+	EXPECT_EQ(0, oci_delete(h, "ta")) TH_LOG("%s", error(h));
+
+	/* A link that a container has made leads nowhere but into the logs. */
+	spec = workload_spec("tb", "tp", init, false, "[\"echo\",\"line\"]");
+	annotate(spec, TEE_LOG, "link/b.log");
+	EXPECT_EQ(0, mkdir(LOGS "etc", 0755));
+	EXPECT_STREQ("line\n", output(h, "tb", spec));
+	EXPECT_STREQ("line\n", read_text(LOGS "etc/b.log"));
+	EXPECT_NE(0, access("/etc/b.log", F_OK));
+	EXPECT_EQ(0, oci_delete(h, "tb")) TH_LOG("%s", error(h));
+
+	/* No file of this name: the container is not started, but can be deleted. */
+	spec = workload_spec("tb", "tp", init, false, "[\"echo\",\"line\"]");
+	annotate(spec, TEE_LOG, "app/a.log/c");
+	ASSERT_EQ(0, create(h, "tb", spec));
+	EXPECT_GT(0, oci_start(h, "tb", NULL, NULL, NULL));
+	EXPECT_NE(NULL, strstr(error(h), "a.log")) TH_LOG("%s", error(h));
+	EXPECT_EQ(0, oci_delete(h, "tb")) TH_LOG("%s", error(h));
+	stop(h, "tp", init);
+	EXPECT_EQ(0, oci_delete(h, "tp")) TH_LOG("%s", error(h));
+
+	spec = spec_new("ts", "[\"echo\",\"alone\"]");
+	annotate(spec, TEE_LOG, "/a.log");
+	EXPECT_STREQ("alone\n", output(h, "ts", spec));
+	EXPECT_STREQ("alone\n", read_text("/run/gcs/c/ts/logs/a.log"));
+	EXPECT_EQ(0, oci_delete(h, "ts")) TH_LOG("%s", error(h));
+}
+
 TEST_F_TIMEOUT(pod, host_network_is_the_vms_for_the_whole_pod, 240)
 {
 	struct host *h = &self->h;
@@ -587,6 +532,7 @@ TEST_F_TIMEOUT(pod, a_workload_that_cannot_be_made_leaves_nothing_in_the_pod, 24
 		{ .path = "linux/devices", .json = "[{\"path\":\"/dev/no-such\"}]", .text = "/dev/no-such" },
 		{ .path = "windows", .json = "{\"devices\":[{\"id\":\"x\",\"idType\":\"vpci\"}]}", .text = "vpci" },
 		{ .path = "process/user", .json = "{\"username\":\"stranger\"}", .text = "stranger" },
+		{ .annotation = TEE_LOG, .value = "../x", .text = "below the logs" },
 		{ .source = "sandbox://../sandboxMountsX", .text = "sandboxMountsX" },
 		{ .source = "sandbox-tmp://a/../../x", .text = "leads out" },
 		/* The directory is made, the mount is not. */

@@ -91,7 +91,6 @@ TEST_F(spec, annotations_count_for_the_kinds_that_heed_them)
 		"{" WORKLOAD "," CORE "\"1\"}", "{" WORKLOAD "," CORE "\"1;\"}", "{" WORKLOAD "," CORE "\";1\"}",
 		"{" WORKLOAD "," CORE "\"1;2;3\"}", "{" WORKLOAD "," CORE "\"1;-2\"}",
 		"{" TYPE "\"sandbox\"," CORE "\"1;18446744073709551616\"}",
-		"{\"io.microsoft.container.lcow.tee-log-path\":\"x\"}",
 		"{\"io.microsoft.container.lcow.tee-log-dir-mount\":\"x\"}",
 	};
 	_cleanup_json_ struct json_object *o = json_tokener_parse("{" WORKLOAD "," PRIVILEGED "\"T\"," HOSTNET "\"true\","

@@ -36,6 +36,31 @@ bool path_is_below(const char *path, const char *dir)
 	return !strncmp(path, dir, len) && (path[len] == '/' || path[len] == '\0');
 }
 
+char *path_clean(const char *path)
+{
+	char *out = malloc(strlen(path) + 2), *end = out;
+
+	while (out && *path) {
+		size_t len = strcspn(path, "/");
+
+		if (len == 2 && !strncmp(path, "..", 2)) {
+			if (end == out) {
+				free(out);
+				return NULL;
+			}
+			while (*--end != '/')
+				;
+		} else if (len && !(len == 1 && *path == '.')) {
+			*end++ = '/';
+			end = mempcpy(end, path, len);
+		}
+		path += len + !!path[len];
+	}
+	if (out)
+		*end = '\0';
+	return out;
+}
+
 int fs_mkdir_p(const char *path, mode_t mode, bool *made, struct gcs_error *err)
 {
 	_cleanup_free_ char *p = strdup(path);

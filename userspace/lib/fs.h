@@ -15,6 +15,9 @@ bool path_is_plain(const char *path);
 /* Is @path @dir or below it, by components? Both plain. */
 bool path_is_below(const char *path, const char *dir);
 
+/* @path without ".", ".." and double slashes: "/a/b", or "" for the directory itself. NULL if it leads out of that; malloc'd. */
+char *path_clean(const char *path);
+
 /* Make @path and its missing parents. *@made (may be NULL) tells whether @path itself was made. */
 int fs_mkdir_p(const char *path, mode_t mode, bool *made, struct gcs_error *err);
 

@@ -123,8 +123,7 @@ int annotations_read(const char *id, struct json_object *annotations, struct ann
 	}
 	if (read_kind(id, annotations, a, err) < 0)
 		return -1;
-	if (*string(annotations, TEE_LOG, &wrong))
-		return gcs_fail(err, 0, HR_FAIL, "container %s: annotation %s: not supported", id, TEE_LOG);
+	a->tee_log = string(annotations, TEE_LOG, &wrong);
 	a->tee_dir = string(annotations, TEE_LOG_DIR, &wrong);
 	if (*a->tee_dir && *a->tee_dir != '/')
 		return gcs_fail(err, 0, HR_INVALID_ARG, "container %s: annotation %s: \"%.160s\": not an absolute path", id,

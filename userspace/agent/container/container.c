@@ -180,6 +180,7 @@ int container_create(const char *id, const struct container_config *config, stru
 /* With c->use held exclusively. */
 static int start(struct container *c, const struct process_stdio *ports, struct gcs_error *err)
 {
+	_cleanup_close_ int log = -1;
 	int sockets[3], ret = 0;
 	bool ready;
 
@@ -188,6 +189,11 @@ static int start(struct container *c, const struct process_stdio *ports, struct 
 	state_unlock();
 	if (!ready)
 		return gcs_fail(err, 0, HR_INVALID_STATE, "container %s: its init was started before, or has ended", c->id);
+	if (c->tee_log) {
+		log = tee_log_open(c, err);
+		if (log < 0)
+			return gcs_fail_prefix(err, "container %s: tee log file", c->id);
+	}
 	if (stdio_dial(ports, sockets, err) < 0)
 		return gcs_fail_prefix(err, "container %s: start", c->id);
 	/* An init that ended while the host was dialled is on its way to let go of its streams. */
@@ -195,6 +201,8 @@ static int start(struct container *c, const struct process_stdio *ports, struct 
 	ready = !c->init->exited;
 	if (ready) {
 		c->started = true;
+		if (log >= 0)
+			stdio_log(c->init->stdio, steal_fd(&log));
 		ret = stdio_attach(c->init->stdio, sockets, err);
 	}
 	state_unlock();

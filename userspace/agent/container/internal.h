@@ -73,6 +73,7 @@ struct container {
 	struct pod *pod;     /* of a sandbox or workload, from Create to the end of Delete */
 	struct netns *netns; /* of a sandbox or standalone container, for as long */
 	struct path_list made_mounts; /* in the pod's directories, until the creation has succeeded */
+	char *tee_log; /* below the logs, with a slash in front: gets a copy of the init's output; or NULL */
 	struct json_object *rlimits, *user; /* of the init, for exec; or NULL */
 	enum container_state state;
 	bool own_pid_namespace;
@@ -157,6 +158,14 @@ int container_kill_init(struct container *c, struct gcs_error *err);
  */
 int process_launch(struct container *c, struct json_object *process, bool is_init, const bool want[3], int *sockets,
 		   uint32_t *pid, struct gcs_error *err);
+
+/* --- tee_log.c ------------------------------------------------------------------------------- */
+
+/* The directory of the pod's logs, or of a standalone container's; malloc'd, or NULL. */
+char *logs_path(const struct container *c);
+
+/* Open c->tee_log for stdio_log(), which makes it and what leads there. */
+int tee_log_open(const struct container *c, struct gcs_error *err);
 
 /* --- terminal.c ------------------------------------------------------------------------------ */
 

@@ -27,8 +27,10 @@ static struct stdio *make_with_streams(struct container *c, struct json_object *
 				       int *sockets, struct child *child, struct gcs_error *err)
 {
 	int files[3], no_master;
-	struct stdio *stdio = connect_now(stdio_new(want, files, err), sockets, err);
+	bool logged = is_init && c->tee_log;
+	struct stdio *stdio = logged ? stdio_new_logged(want, files, err) : stdio_new(want, files, err);
 
+	stdio = connect_now(stdio, sockets, err);
 	if (!stdio)
 		gcs_fail_prefix(err, "container %s", c->id);
 	if (stdio && make(c, process, is_init, files, child, &no_master, err) < 0) {
@@ -47,7 +49,8 @@ static struct stdio *make_with_terminal(struct container *c, struct json_object 
 
 	if (make(c, process, is_init, NULL, child, master, err) < 0)
 		return NULL;
-	stdio = connect_now(stdio_new_tty(*master, err), sockets, err);
+	stdio = is_init && c->tee_log ? stdio_new_tty_logged(*master, err) : stdio_new_tty(*master, err);
+	stdio = connect_now(stdio, sockets, err);
 	if (stdio)
 		return stdio;
 	gcs_fail_prefix(err, "container %s", c->id);

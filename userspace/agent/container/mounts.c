@@ -46,32 +46,6 @@ void mounts_set_shm(struct json_object *mounts, uint64_t kb)
 	json_object_array_add(mounts, mount);
 }
 
-/* @path without ".", ".." and double slashes: "/a/b", or "" for the directory itself. NULL if it leads out; malloc'd. */
-static char *clean(const char *path)
-{
-	char *out = malloc(strlen(path) + 2), *end = out;
-
-	while (out && *path) {
-		size_t len = strcspn(path, "/");
-
-		if (len == 2 && !strncmp(path, "..", 2)) {
-			if (end == out) {
-				free(out);
-				return NULL;
-			}
-			while (*--end != '/')
-				;
-		} else if (len && !(len == 1 && *path == '.')) {
-			*end++ = '/';
-			end = mempcpy(end, path, len);
-		}
-		path += len + !!path[len];
-	}
-	if (out)
-		*end = '\0';
-	return out;
-}
-
 static int remember(struct path_list *list, const char *path, struct gcs_error *err)
 {
 	char **bigger = reallocarray(list->paths, list->count + 1, sizeof(*bigger));
@@ -93,7 +67,7 @@ static int remember(struct path_list *list, const char *path, struct gcs_error *
 static int share_dir(const char *root, const char *dir, const char *rest, struct path_list *made, char **real,
 		     struct gcs_error *err)
 {
-	_cleanup_free_ char *base = NULL, *path = clean(rest);
+	_cleanup_free_ char *base = NULL, *path = path_clean(rest);
 	bool new;
 
 	if (!path)
@@ -181,11 +155,11 @@ static int expand(const char *root, struct json_object *mount, struct json_objec
 	} else if ((rest = after(source, "hugepages://"))) {
 		ret = share_hugepages(root, rest, made, &real, err);
 	} else if ((rest = after(source, "uvm://"))) {
-		real = clean(rest);
+		real = path_clean(rest);
 		if (!real || !*real || access(real, F_OK) < 0)
 			ret = gcs_fail(err, real ? errno : 0, HR_FAIL, "there is no such path in the VM");
 	} else if ((rest = after(destination, "blockdev://"))) {
-		target = clean(rest);
+		target = path_clean(rest);
 		if (!target || !*target)
 			return gcs_fail(err, 0, HR_INVALID_ARG, "destination: not a path");
 		ret = allow_block_device(source, options, rules, err);

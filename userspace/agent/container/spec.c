@@ -147,22 +147,27 @@ static int spec_standalone(struct container *c, struct spec *s, struct gcs_error
 }
 
 /* The logs are the pod's; a standalone container has them in its bundle. */
-static int mount_logs(struct container *c, struct spec *s, struct gcs_error *err)
+static int prepare_logs(struct container *c, struct spec *s, struct gcs_error *err)
 {
 	_cleanup_free_ char *path = NULL;
 
-	if (!*s->a.tee_dir)
+	if (!*s->a.tee_dir && !*s->a.tee_log)
 		return 0;
-	if (asprintf(&path, "%s/logs", c->pod ? c->pod->root : c->bundle) < 0) {
-		path = NULL;
-		return gcs_fail(err, ENOMEM, HR_FAIL, "%s", s->a.tee_dir);
+	if (*s->a.tee_log) {
+		c->tee_log = path_clean(s->a.tee_log);
+		if (!c->tee_log || !*c->tee_log)
+			return gcs_fail(err, 0, HR_INVALID_ARG, "tee log file \"%s\": not below the logs", s->a.tee_log);
 	}
+	path = logs_path(c);
+	if (!path)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "logs");
 	if (!c->pod && fs_mkdir_p(path, 0777, &c->made_logs, err) < 0)
 		return -1;
 	/* Whatever the umask is. */
 	if (!c->pod && chmod(path, 0777) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "%s: set its mode", path);
-	mounts_add_bind(s->mounts, s->a.tee_dir, path, false);
+	if (*s->a.tee_dir)
+		mounts_add_bind(s->mounts, s->a.tee_dir, path, false);
 	return 0;
 }
 
@@ -215,7 +220,7 @@ int spec_prepare(struct container *c, struct json_object *tree, struct gcs_error
 	if (read_spec(c, tree, &s, err) < 0)
 		return -1;
 	c->kind = s.a.kind;
-	if (by_kind[c->kind](c, &s, err) < 0 || mount_logs(c, &s, err) < 0)
+	if (by_kind[c->kind](c, &s, err) < 0 || prepare_logs(c, &s, err) < 0)
 		return gcs_fail_prefix(err, "container %s", c->id);
 	if (asprintf(&c->cgroup, "%s/%s", c->pod ? c->pod->cgroup : "/pods", c->id) < 0) {
 		c->cgroup = NULL;

@@ -18,6 +18,7 @@ struct annotations {
 	bool has_core;
 	uint64_t core_soft, core_hard;
 	uint64_t shm_kb; /* 0 = as the spec says */
+	const char *tee_log; /* a file among them that gets a copy of the init's output, or "" */
 	const char *tee_dir; /* where the pod's logs are mounted, or "" */
 };
 

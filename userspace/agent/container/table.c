@@ -71,6 +71,7 @@ static void container_free(struct container *c)
 	free(c->scratch);
 	free(c->rootfs);
 	free(c->cgroup);
+	free(c->tee_log);
 	pthread_rwlock_destroy(&c->use);
 	free(c);
 }

@@ -41,33 +41,60 @@ int stdio_dial(const struct process_stdio *ports, int sockets[3], struct gcs_err
 	return 0;
 }
 
+static const struct stdio_engine *engine_of(struct stdio *s)
+{
+	return ((struct stdio_base *)s)->engine;
+}
+
+static struct stdio *made_by(const struct stdio_engine *e, struct stdio *s)
+{
+	if (s)
+		((struct stdio_base *)s)->engine = e;
+	return s;
+}
+
 struct stdio *stdio_new(const bool want[3], int files[3], struct gcs_error *err)
 {
-	return engine->new(want, files, err);
+	return made_by(engine, engine->new(want, files, err));
 }
 
 struct stdio *stdio_new_tty(int master, struct gcs_error *err)
 {
-	return engine->new_tty(master, err);
+	return made_by(engine, engine->new_tty(master, err));
+}
+
+struct stdio *stdio_new_logged(const bool want[3], int files[3], struct gcs_error *err)
+{
+	return made_by(stdio_user_engine(), stdio_user_engine()->new(want, files, err));
+}
+
+struct stdio *stdio_new_tty_logged(int master, struct gcs_error *err)
+{
+	return made_by(stdio_user_engine(), stdio_user_engine()->new_tty(master, err));
+}
+
+void stdio_log(struct stdio *s, int log)
+{
+	engine_of(s)->log(s, log);
 }
 
 int stdio_attach(struct stdio *s, int sockets[3], struct gcs_error *err)
 {
-	return engine->attach(s, sockets, err);
+	return engine_of(s)->attach(s, sockets, err);
 }
 
 void stdio_finish(struct stdio *s, uint32_t deadline_ms, stdio_done_fn done, void *arg)
 {
-	engine->finish(s, deadline_ms, done, arg);
+	engine_of(s)->finish(s, deadline_ms, done, arg);
 }
 
 void stdio_limit(struct stdio *s, uint32_t ms)
 {
-	engine->limit(s, ms);
+	engine_of(s)->limit(s, ms);
 }
 
 void stdio_put(struct stdio *s)
 {
 	if (s)
-		engine->put(s);
+		engine_of(s)->put(s);
 }

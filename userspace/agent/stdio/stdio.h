@@ -47,6 +47,13 @@ struct stdio *stdio_new(const bool want[3], int files[3], struct gcs_error *err)
  */
 struct stdio *stdio_new_tty(int master, struct gcs_error *err);
 
+/* The same with a relay in user space, whatever the engine is: what goes to the host can be copied to a file. */
+struct stdio *stdio_new_logged(const bool want[3], int files[3], struct gcs_error *err);
+struct stdio *stdio_new_tty_logged(int master, struct gcs_error *err);
+
+/* Before stdio_attach(), of a set made by these: from now on all output is appended to @log, too, which is taken over. */
+void stdio_log(struct stdio *s, int log);
+
 /*
  * Connect the streams to their sockets, which are taken over, on failure too. A stream without a socket behaves like
  * /dev/null from now on.
@@ -68,6 +75,11 @@ void stdio_limit(struct stdio *s, uint32_t ms);
  */
 void stdio_put(struct stdio *s);
 
+/* What the struct stdio of each engine begins with. */
+struct stdio_base {
+	const struct stdio_engine *engine;
+};
+
 /* What an engine provides; the functions above call them. */
 struct stdio_engine {
 	struct stdio *(*new)(const bool want[3], int files[3], struct gcs_error *err);
@@ -75,6 +87,7 @@ struct stdio_engine {
 	int (*attach)(struct stdio *s, int sockets[3], struct gcs_error *err);
 	void (*finish)(struct stdio *s, uint32_t deadline_ms, stdio_done_fn done, void *arg);
 	void (*limit)(struct stdio *s, uint32_t ms);
+	void (*log)(struct stdio *s, int log); /* the user-space one's */
 	void (*put)(struct stdio *s);
 };
 

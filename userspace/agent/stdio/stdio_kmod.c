@@ -21,6 +21,7 @@ struct stream {
 };
 
 struct stdio {
+	struct stdio_base base;
 	struct stream streams[3]; /* of a terminal, which is one thing to the module, the second */
 	int master;		  /* of the terminal, or -1 */
 	int stderr_socket;	  /* of a terminal: nothing is sent on it */

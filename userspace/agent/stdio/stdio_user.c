@@ -41,7 +41,9 @@ struct stream {
  * are due at once. So it needs no lock, and no callback can meet one that takes the set down.
  */
 struct stdio {
+	struct stdio_base base;
 	struct stream streams[3];
+	int log; /* a file that gets a copy of the output, or -1 */
 	struct event_timer *deadline;
 	uint32_t deadline_ms;
 	uint32_t limit_ms;
@@ -118,9 +120,22 @@ static bool peer_closed(struct stream *st)
 
 static char buffer[CHUNK]; /* what passes through; the event thread's */
 
+/* What the file does not take, because its disk is full, the host still gets. */
+static void copy_to_log(const struct stream *st, size_t len)
+{
+	size_t at = 0;
+	ssize_t n;
+
+	while (at < len && ((n = write(st->set->log, buffer + at, len - at)) > 0 || (n < 0 && errno == EINTR)))
+		at += n > 0 ? n : 0;
+}
+
 static ssize_t read_some(struct stream *st)
 {
 	ssize_t n = read(st->output ? st->pipe : st->socket, buffer, sizeof(buffer));
+
+	if (n > 0 && st->output && st->set->log >= 0)
+		copy_to_log(st, n);
 
 	/* A master says so when the last slave was closed. */
 	return n < 0 && errno == EIO && st->tty ? 0 : n;
@@ -254,8 +269,11 @@ static void settle(struct stdio *s)
 		if (s->streams[i].pipe >= 0 || s->streams[i].socket >= 0)
 			over = false;
 	/* The owner's stdio_put() is posted: @s is still there if it has come within done(). */
-	if (over && s->put)
-		free(s);
+	if (!over || !s->put)
+		return;
+	if (s->log >= 0)
+		close(s->log);
+	free(s);
 }
 
 /*
@@ -394,6 +412,7 @@ static struct stdio *new_set(const bool want[3], bool tty, struct gcs_error *err
 		gcs_fail(err, ENOMEM, HR_FAIL, "standard streams");
 		return NULL;
 	}
+	s->log = -1;
 	for (int i = 0; i < 3; i++) {
 		struct stream *st = &s->streams[i];
 
@@ -477,12 +496,19 @@ static void user_limit(struct stdio *s, uint32_t ms)
 	event_timer_add(0, limit, s, NULL);
 }
 
+/* Nothing is read before user_attach(). */
+static void user_log(struct stdio *s, int log)
+{
+	s->log = log;
+}
+
 static const struct stdio_engine engine = {
 	.new = user_new,
 	.new_tty = user_new_tty,
 	.attach = user_attach,
 	.finish = user_finish,
 	.limit = user_limit,
+	.log = user_log,
 	.put = user_put,
 };
 
