@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
+#include "container/limits.h"
 #include "container/netfiles.h"
 #include "container/pod.h"
 #include "container/spec_tree.h"
@@ -55,6 +56,9 @@ int pod_lock_files(struct pod *p, struct gcs_error *err)
 void pod_unlock_files(struct pod *p)
 {
 }
+
+/* container_init() chooses them; no cgroup is written here. */
+const struct cgroup_files *cgroup_files;
 
 /* --- the files --------------------------------------------------------------------------------- */
 
