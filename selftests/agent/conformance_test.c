@@ -329,7 +329,7 @@ TEST_F_TIMEOUT(conformance, a_process_is_in_its_containers_cgroup_and_has_a_pid_
 	struct host *h = &self->h;
 	struct host_stream in, out;
 	int64_t init, pid;
-	char path[64], text[200] = "", *said;
+	char path[64], text[1000] = "", *said;
 	FILE *f;
 
 	/* Created, not started: a further process runs all the same. */
@@ -339,7 +339,8 @@ TEST_F_TIMEOUT(conformance, a_process_is_in_its_containers_cgroup_and_has_a_pid_
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
 	f = fopen(path, "re");
 	ASSERT_NE(NULL, f);
-	EXPECT_NE(NULL, fgets(text, sizeof(text), f));
+	/* A hierarchy of version 1 may be there too. */
+	EXPECT_LT(0, fread(text, 1, sizeof(text) - 1, f));
 	fclose(f);
 	EXPECT_NE(NULL, strstr(text, "/pods/g1")) TH_LOG("%s", text);
 	host_stream_close(&in);

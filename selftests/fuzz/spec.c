@@ -228,7 +228,9 @@ static void check_spec(const struct container *c, struct json_object *before, st
 {
 	static const char *const parts[] = { "linux", "mounts", "process", "windows", NULL };
 	static const char *const linux_parts[] = { "cgroupsPath", "namespaces", "devices", "resources", NULL };
-	static const char *const process_parts[] = { "user", "rlimits", NULL }, *const devices[] = { "devices", NULL };
+	static const char *const process_parts[] = { "user", "rlimits", NULL }, *const quota[] = { "quota", NULL };
+	static const char *const resources_parts[] = { "devices", "cpu", NULL }, *const none[] = { NULL };
+	struct json_object *resources = get(get(before, "linux"), "resources"), *cpu = get(resources, "cpu");
 	struct json_object *linux_ = get(after, "linux"), *notes = get(before, "annotations");
 	const char *wrong = NULL;
 	struct gcs_error err;
@@ -238,7 +240,9 @@ static void check_spec(const struct container *c, struct json_object *before, st
 	check_kept(before, after, parts);
 	check_kept(get(before, "linux"), linux_, linux_parts);
 	check_kept(get(before, "process"), get(after, "process"), process_parts);
-	check_kept(get(get(before, "linux"), "resources"), get(linux_, "resources"), devices);
+	check_kept(resources, get(linux_, "resources"), resources_parts);
+	/* A quota below 0 is none. */
+	check_kept(cpu, get(get(linux_, "resources"), "cpu"), json_object_get_int64(get(cpu, "quota")) < 0 ? quota : none);
 	REQUIRE(!get(after, "windows"));
 	REQUIRE(!strcmp(string(linux_, "cgroupsPath", &wrong), c->cgroup));
 	REQUIRE(!strcmp(c->cgroup, c->pod ? "/pods/p/c" : "/pods/c") && (c->pod != NULL) == (c->kind != KIND_STANDALONE));

@@ -112,7 +112,7 @@ static const char *const *find_roots(void)
 		char path[PATH_MAX];
 
 		/* A link is a second name of one that holds several controllers. */
-		if (e->d_type != DT_DIR || e->d_name[0] == '.' || !strcmp(e->d_name, MEMORY + 1))
+		if (e->d_type != DT_DIR || e->d_name[0] == '.' || !strcmp(e->d_name, &MEMORY[1]))
 			continue;
 		snprintf(path, sizeof(path), CGROUP_ROOT "/%s", e->d_name);
 		if (statfs(path, &st) == 0 && st.f_type == CGROUP_SUPER_MAGIC)
