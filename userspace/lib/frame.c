@@ -62,40 +62,54 @@ int frame_read(int fd, uint32_t max, struct frame *f, struct gcs_error *err)
 	f->id = le64toh(h.id);
 	f->length = size;
 	f->payload = steal_ptr(&payload);
+	f->sent = 0;
 	return 1;
 }
 
-int frame_write(int fd, uint32_t max, const struct frame *f, struct gcs_error *err)
+/* Send what is left of it. Returns what sendmsg(2) or, for a pipe, writev(2) does. */
+static ssize_t send_rest(int fd, const struct frame *f, int flags)
 {
-	struct frame_header h;
-	struct iovec iov[2] = { { &h, sizeof(h) }, { f->payload, f->length } };
+	struct frame_header h = { htole32(f->type), htole32(FRAME_HEADER_SIZE + f->length), htole64(f->id) };
+	size_t of_header = f->sent < sizeof(h) ? sizeof(h) - f->sent : 0;
+	size_t of_payload = sizeof(h) + f->length - f->sent - of_header;
+	struct iovec iov[2] = {
+		{ (char *)(&h + 1) - of_header, of_header },
+		{ f->payload + f->length - of_payload, of_payload },
+	};
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t n = sendmsg(fd, &msg, MSG_NOSIGNAL | flags);
+
+	/* In tests of programs that have the bridge on their standard output. */
+	if (n < 0 && errno == ENOTSOCK && !flags)
+		n = writev(fd, iov, 2);
+	return n;
+}
+
+int frame_write(int fd, uint32_t max, struct frame *f, struct gcs_error *err)
+{
 	ssize_t n;
 
 	if (f->length > max - FRAME_HEADER_SIZE)
 		return gcs_fail(err, EMSGSIZE, HR_FAIL, "bridge: %s of %zu bytes, allowed are %u",
 				frame_type_name(f->type), f->length, max);
-	h.type = htole32(f->type);
-	h.size = htole32(FRAME_HEADER_SIZE + f->length);
-	h.id = htole64(f->id);
-	while (iov[0].iov_len + iov[1].iov_len) {
-		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
-		/* A pipe, in tests of programs that have the bridge on their standard output. */
-		if (n < 0 && errno == ENOTSOCK)
-			n = writev(fd, iov, 2);
+	while (f->sent < FRAME_HEADER_SIZE + f->length) {
+		n = send_rest(fd, f, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return gcs_fail(err, errno, HR_FAIL, "bridge: write %s", frame_type_name(f->type));
-		for (int i = 0; i < 2; i++) {
-			size_t part = (size_t)n < iov[i].iov_len ? (size_t)n : iov[i].iov_len;
-
-			iov[i].iov_base = (char *)iov[i].iov_base + part;
-			iov[i].iov_len -= part;
-			n -= part;
-		}
+		f->sent += n;
 	}
 	return 0;
+}
+
+bool frame_write_now(int fd, uint32_t max, struct frame *f)
+{
+	ssize_t n = f->length > max - FRAME_HEADER_SIZE ? -1 : send_rest(fd, f, MSG_DONTWAIT);
+
+	if (n > 0)
+		f->sent += n;
+	return f->sent == FRAME_HEADER_SIZE + f->length;
 }
 
 const char *frame_type_name(uint32_t type)

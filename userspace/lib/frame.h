@@ -3,6 +3,7 @@
 #ifndef GCS_FRAME_H
 #define GCS_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,6 +57,7 @@ struct frame {
 	uint64_t id;
 	size_t length; /* of the payload */
 	char *payload; /* malloc'd, followed by a NUL that does not count */
+	size_t sent;   /* of the whole frame */
 };
 
 /*
@@ -65,8 +67,11 @@ struct frame {
  */
 int frame_read(int fd, uint32_t max, struct frame *f, struct gcs_error *err);
 
-/* Write one frame; @max as in frame_read. No SIGPIPE. Returns 0, or -1 with @err. */
-int frame_write(int fd, uint32_t max, const struct frame *f, struct gcs_error *err);
+/* Write one frame, from f->sent on; @max as in frame_read. No SIGPIPE. Returns 0, or -1 with @err. */
+int frame_write(int fd, uint32_t max, struct frame *f, struct gcs_error *err);
+
+/* As much of it as @fd, a socket, takes without waiting; errors are for frame_write() to find. Returns whether that was all. */
+bool frame_write_now(int fd, uint32_t max, struct frame *f);
 
 /* The message's name as logs and errors show it, such as "WaitForProcess"; "unknown" otherwise. */
 const char *frame_type_name(uint32_t type);

@@ -67,6 +67,13 @@ static int read_statistics(const char *id, struct cgroup_stats **s, struct gcs_e
 	return container_stats(id, *s, err);
 }
 
+bool is_empty_query(const void *message)
+{
+	const struct properties_message *m = message;
+
+	return !m->query.types || !m->query.types[0];
+}
+
 int handle_get_properties(struct request *rq, void *message, void *response, struct gcs_error *err)
 {
 	const struct properties_message *m = message;

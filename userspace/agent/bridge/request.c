@@ -23,7 +23,7 @@ static const struct message rows[] = {
 	ROW(MSG_WAIT_FOR_PROCESS, wait, wait, handle_wait),
 	ROW(MSG_SIGNAL_PROCESS, signal, plain, handle_signal),
 	ROW(MSG_RESIZE_CONSOLE, resize, plain, handle_resize),
-	ROW(MSG_GET_PROPERTIES, properties, properties, handle_get_properties),
+	ROW(MSG_GET_PROPERTIES, properties, properties, handle_get_properties, .is_quick = is_empty_query),
 	ROW(MSG_MODIFY_SETTINGS, modify, plain, handle_modify),
 	ROW(MSG_SHUTDOWN_GRACEFUL, plain, plain, handle_shutdown),
 	ROW(MSG_SHUTDOWN_FORCED, plain, plain, handle_shutdown),
@@ -182,7 +182,8 @@ static int refuse(const struct request *rq, struct gcs_error *err)
 	return 0;
 }
 
-static void run(void *arg)
+/* A request that was decoded. */
+static void handle(void *arg)
 {
 	struct request *rq = arg;
 	const struct message *row = rq->row;
@@ -191,17 +192,7 @@ static void run(void *arg)
 	int ret;
 
 	_Static_assert(sizeof(struct negotiate_response) <= sizeof(response), "the largest response fits");
-	if (refuse(rq, &err) < 0) {
-		struct gcs_error ignored;
-
-		decode(rq, &ignored);
-		return request_answer(rq, NULL, &err, NULL);
-	}
-	if (decode(rq, &err) < 0)
-		return request_answer(rq, NULL, &err, NULL);
 	log_context(&rq->log);
-	if (*json_str(request_base(rq)->container_id))
-		writer_named(rq->connection, request_base(rq)->container_id);
 	if (!row->at_once) {
 		pthread_mutex_lock(&lock);
 		while (!ready)
@@ -222,6 +213,52 @@ static void run(void *arg)
 		request_answer(rq, response, ret < 0 ? &err : NULL,
 			       &(struct delivery){ .negotiates = row->type == MSG_NEGOTIATE_PROTOCOL });
 	json_free(row->response_table, response);
+}
+
+/* Returns false if the request is answered with an error by now. */
+static bool understand(struct request *rq)
+{
+	struct gcs_error err = { .hr = HR_FAIL }, ignored;
+
+	if (refuse(rq, &err) < 0) {
+		decode(rq, &ignored);
+		request_answer(rq, NULL, &err, NULL);
+		return false;
+	}
+	if (decode(rq, &err) < 0) {
+		request_answer(rq, NULL, &err, NULL);
+		return false;
+	}
+	if (*json_str(request_base(rq)->container_id))
+		writer_named(rq->connection, request_base(rq)->container_id);
+	return true;
+}
+
+static void run(void *arg)
+{
+	if (understand(arg))
+		handle(arg);
+}
+
+static bool is_ready(void)
+{
+	bool yes;
+
+	pthread_mutex_lock(&lock);
+	yes = ready;
+	pthread_mutex_unlock(&lock);
+	return yes;
+}
+
+/* On the reader's thread, which must go on reading: there if it waits for nothing, else on a worker's. */
+static void run_quick(struct request *rq)
+{
+	if (!understand(rq))
+		return;
+	if (rq->row->is_quick(rq->message) && is_ready())
+		handle(rq);
+	else
+		job_submit(handle, rq);
 }
 
 void request_submit(struct frame *f, connection_t connection)
@@ -250,6 +287,8 @@ void request_submit(struct frame *f, connection_t connection)
 	pthread_mutex_unlock(&lock);
 	if (rq->row && rq->row->at_once)
 		run(rq);
+	else if (rq->row && rq->row->is_quick && !options.sequential)
+		run_quick(rq);
 	else
 		job_submit(run, rq);
 }

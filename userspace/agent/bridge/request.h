@@ -48,6 +48,8 @@ struct message {
 	handle_fn handle;
 	bool unparsed; /* a payload that is not JSON does not matter */
 	bool at_once;  /* on the reader's thread, before bridge_ready() */
+	/* May be NULL: this one waits for nothing, and so may be handled on the reader's thread. */
+	bool (*is_quick)(const void *message);
 };
 
 void request_init(const struct bridge_options *options);
@@ -97,6 +99,7 @@ int handle_shutdown(struct request *rq, void *message, void *response, struct gc
 int handle_create(struct request *rq, void *message, void *response, struct gcs_error *err);
 int handle_start(struct request *rq, void *message, void *response, struct gcs_error *err);
 int handle_get_properties(struct request *rq, void *message, void *response, struct gcs_error *err);
+bool is_empty_query(const void *message);
 int handle_delete(struct request *rq, void *message, void *response, struct gcs_error *err);
 
 /* handle_process.c: */

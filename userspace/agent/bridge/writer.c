@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What goes to the host: one queue, one thread, and the rules about what may follow a lost connection. */
+/* What goes to the host: one queue, one thread for what has to wait, and the rules about what may follow a lost connection. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,7 +15,8 @@ enum verdict { SEND, KEEP, DROP };
 
 /* Protects everything below; nothing is written or called while it is held. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* something of the below has */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER; /* something of the below has: for the thread */
+static pthread_cond_t settled = PTHREAD_COND_INITIALIZER; /* a write has ended, or the queue is shorter: for all others */
 static struct outgoing *queue;
 static struct outgoing **queue_end = &queue;
 static bool writing;
@@ -78,10 +79,23 @@ static void finish(struct outgoing *o, bool written)
 	free(o);
 }
 
+static struct frame to_frame(const struct outgoing *o)
+{
+	return (struct frame){ .type = o->type, .id = o->id, .length = o->length, .payload = o->payload, .sent = o->sent };
+}
+
+static void put_first(struct outgoing *o)
+{
+	o->next = queue;
+	if (!queue)
+		queue_end = &o->next;
+	queue = o;
+}
+
 /* Called with the lock held, which it gives up meanwhile. */
 static void send_one(struct outgoing *o)
 {
-	const struct frame f = { .type = o->type, .id = o->id, .length = o->length, .payload = o->payload };
+	struct frame f = to_frame(o);
 	struct gcs_error err;
 	int fd = current.fd;
 	bool ok;
@@ -105,12 +119,39 @@ static void send_one(struct outgoing *o)
 		shutdown(fd, SHUT_RDWR); /* wakes the reader */
 	}
 	if (o) {
-		o->next = queue;
-		if (!queue)
-			queue_end = &o->next;
-		queue = o;
+		o->sent = 0;
+		put_first(o);
 	}
-	pthread_cond_broadcast(&changed);
+	pthread_cond_broadcast(&settled);
+}
+
+/*
+ * The same for one that nothing is queued before, if the connection takes it without waiting: a thread less between a request and
+ * its answer. What is left is the thread's.
+ */
+static void send_now(struct outgoing *o)
+{
+	struct frame f = to_frame(o);
+	int fd = current.fd;
+	bool all;
+
+	if (o->negotiates)
+		current.negotiated = true;
+	writing = true;
+	pthread_mutex_unlock(&lock);
+	all = frame_write_now(fd, FRAME_MAX_TO_HOST, &f);
+	if (all)
+		finish(o, true);
+	pthread_mutex_lock(&lock);
+	writing = false;
+	if (!all) {
+		o->sent = f.sent;
+		put_first(o);
+	}
+	/* What was put meanwhile waits as well. */
+	if (queue)
+		pthread_cond_signal(&changed);
+	pthread_cond_broadcast(&settled);
 }
 
 static void *run(void *arg)
@@ -120,7 +161,7 @@ static void *run(void *arg)
 
 	pthread_mutex_lock(&lock);
 	for (;;) {
-		o = take(&verdict);
+		o = writing ? NULL : take(&verdict);
 		if (!o) {
 			pthread_cond_wait(&changed, &lock);
 		} else if (verdict == SEND) {
@@ -131,7 +172,7 @@ static void *run(void *arg)
 				 (unsigned long long)o->id);
 			finish(o, false);
 			pthread_mutex_lock(&lock);
-			pthread_cond_broadcast(&changed);
+			pthread_cond_broadcast(&settled);
 		}
 	}
 	return NULL;
@@ -163,6 +204,9 @@ connection_t writer_attach(int fd)
 
 	pthread_mutex_lock(&lock);
 	forget_names();
+	/* What was sent of it was sent to nobody. */
+	for (struct outgoing *o = queue; o; o = o->next)
+		o->sent = 0;
 	number = ++current.number;
 	current.fd = fd;
 	current.negotiated = false;
@@ -178,7 +222,7 @@ void writer_detach(void)
 	pthread_mutex_lock(&lock);
 	current.broken = true;
 	while (writing)
-		pthread_cond_wait(&changed, &lock);
+		pthread_cond_wait(&settled, &lock);
 	current.fd = -1;
 	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
@@ -231,10 +275,14 @@ void writer_put(struct outgoing *o)
 	pthread_mutex_lock(&lock);
 	number = current.number;
 	arm = o->negotiates && !current.released && o->connection == number;
-	o->next = NULL;
-	*queue_end = o;
-	queue_end = &o->next;
-	pthread_cond_broadcast(&changed);
+	if (!queue && !writing && judge(o) == SEND) {
+		send_now(o);
+	} else {
+		o->next = NULL;
+		*queue_end = o;
+		queue_end = &o->next;
+		pthread_cond_signal(&changed);
+	}
 	pthread_mutex_unlock(&lock);
 	if (arm) {
 		struct gcs_error err;
@@ -255,7 +303,7 @@ void writer_flush(void)
 			;
 		if (!o && !writing)
 			break;
-		pthread_cond_wait(&changed, &lock);
+		pthread_cond_wait(&settled, &lock);
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What goes to the host: one queue, one thread, and the rules about what may follow a lost connection. */
+/* What goes to the host: one queue, one thread for what has to wait, and the rules about what may follow a lost connection. */
 #ifndef GCS_BRIDGE_WRITER_H
 #define GCS_BRIDGE_WRITER_H
 
@@ -28,9 +28,10 @@ struct outgoing {
 	bool hold;
 	bool negotiates; /* with it the connection is negotiated */
 	char *cid;	 /* malloc'd; NULL if not @hold */
-	/* Called once on the writer's thread, may be NULL: was it written to the end, or dropped? */
+	/* Called once, on the writer's thread or by writer_put(), may be NULL: was it written to the end, or dropped? */
 	void (*done)(void *arg, bool written);
 	void *arg;
+	size_t sent;
 	struct outgoing *next;
 };
 
@@ -50,7 +51,7 @@ bool writer_negotiated(connection_t connection);
 /* The host has sent a request that names @cid. */
 void writer_named(connection_t connection, const char *cid);
 
-/* Takes @o over, also if there is no connection. */
+/* Takes @o over, also if there is no connection. Never waits for the host. */
 void writer_put(struct outgoing *o);
 
 /* Wait until what can be sent has been sent. */
