@@ -31,7 +31,8 @@ void container_notify(struct container *c, bool force)
 
 	state_lock();
 	send = c->init && c->init->done && !c->notified;
-	if (send && !force && c->started && !c->init->delivered) {
+	/* Whoever waited hears it first, each of them. */
+	if (send && !force && c->started && (!c->init->delivered || c->init->in_flight)) {
 		send = false;
 		/* Without memory for the timer the notification comes early, which is better than never. */
 		if (!c->notify_timer) {
@@ -264,18 +265,18 @@ static void wait_answered(const char *id, uint32_t pid, bool delivered)
 {
 	_cleanup_container_ struct container *c = NULL;
 	struct process *p = process_get(id, pid, &c, NULL);
-	bool is_init;
+	bool init_told;
 
 	/* Its container may have been deleted meanwhile. */
 	if (!p)
 		return;
-	is_init = p->is_init;
 	if (p->in_flight)
 		p->in_flight--;
 	p->delivered |= delivered;
+	init_told = p->is_init && p->delivered;
 	drop_if_delivered(p);
 	state_unlock();
-	if (is_init && delivered)
+	if (init_told)
 		container_notify(c, false);
 }
 
