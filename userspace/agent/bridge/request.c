@@ -15,12 +15,17 @@
 	  .response_table = response##_response_table, .response_size = sizeof(struct response##_response), \
 	  .handle = handler, ##__VA_ARGS__ }
 
+static bool always(const void *message)
+{
+	return true;
+}
+
 static const struct message rows[] = {
 	ROW(MSG_NEGOTIATE_PROTOCOL, negotiate, negotiate, handle_negotiate, .at_once = true),
 	ROW(MSG_CREATE, create, create, handle_create),
 	ROW(MSG_START, plain, plain, handle_start),
 	ROW(MSG_EXECUTE_PROCESS, execute, execute, handle_execute),
-	ROW(MSG_WAIT_FOR_PROCESS, wait, wait, handle_wait),
+	ROW(MSG_WAIT_FOR_PROCESS, wait, wait, handle_wait, .is_quick = always),
 	ROW(MSG_SIGNAL_PROCESS, signal, plain, handle_signal),
 	ROW(MSG_RESIZE_CONSOLE, resize, plain, handle_resize),
 	ROW(MSG_GET_PROPERTIES, properties, properties, handle_get_properties, .is_quick = is_empty_query),

@@ -28,7 +28,14 @@ struct call {
 
 static void call_end(struct call *c)
 {
-	if (c->dir[0])
+	const char *const files[] = { c->log, c->pid_file, c->process, c->resources, c->console };
+
+	if (!c->dir[0])
+		return;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		unlink(files[i]);
+	/* What else a runtime has left that was killed. */
+	if (rmdir(c->dir) < 0)
 		fs_remove_tree(c->dir, NULL);
 }
 #define _cleanup_call_ __attribute__((cleanup(call_end)))
