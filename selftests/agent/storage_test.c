@@ -142,6 +142,13 @@ static int64_t layers(struct host *h, const char *request)
 			 "\"ScratchPath\":\"/run/mounts/scsi/s1/scratch/s1\"}}", request);
 }
 
+static void stop(struct host *h, const char *cid, int64_t pid)
+{
+	if (host_call(h, MSG_SHUTDOWN_FORCED, cid, "%s", "") != 0 || host_wait(h, cid, pid) != 137)
+		host_fail(h, "stop %s: %s", cid, error(h));
+	host_notified(h, cid, NULL);
+}
+
 TEST_F_TIMEOUT(storage, a_container_runs_on_a_layer_and_a_scratch_that_is_formatted, 180)
 {
 	struct host *h = &self->h;
@@ -165,6 +172,41 @@ TEST_F_TIMEOUT(storage, a_container_runs_on_a_layer_and_a_scratch_that_is_format
 	EXPECT_EQ(0, host_call(h, MSG_DELETE_CONTAINER_STATE, "s1", "%s", ""));
 	EXPECT_EQ(0, disk(h, "Remove", SCRATCH1)) TH_LOG("%s", error(h));
 	EXPECT_EQ(0, disk(h, "Remove", LAYER0)) TH_LOG("%s", error(h));
+	free(spec);
+}
+
+/* What a container was made beside is not its own: it must not keep a disk from being unplugged. */
+TEST_F_TIMEOUT(storage, a_disk_is_unplugged_while_a_container_runs_that_was_made_when_it_was_mounted, 180)
+{
+	struct host *h = &self->h;
+	char *spec = oci_spec("s1", "[\"sleep\",\"1000\"]");
+	int64_t one, other;
+
+	/* A mount point that is removed is no more for anybody; this one stays. */
+	ASSERT_EQ(0, system("mkdir -p /run/mounts/scsi/m0/kept"));
+	ASSERT_EQ(0, disk(h, "Add", LAYER0)) TH_LOG("%s", error(h));
+	ASSERT_EQ(0, disk(h, "Add", SCRATCH1)) TH_LOG("%s", error(h));
+	ASSERT_EQ(0, layers(h, "Add")) TH_LOG("%s", error(h));
+	ASSERT_EQ(0, oci_create_spec(h, "s1", spec)) TH_LOG("%s", error(h));
+	one = oci_start(h, "s1", NULL, NULL, NULL);
+	ASSERT_LT(0, one) TH_LOG("%s", error(h));
+	ASSERT_EQ(0, oci_create(h, "other", "[\"sleep\",\"1000\"]")) TH_LOG("%s", error(h));
+	other = oci_start(h, "other", NULL, NULL, NULL);
+	ASSERT_LT(0, other) TH_LOG("%s", error(h));
+
+	stop(h, "s1", one);
+	EXPECT_EQ(0, layers(h, "Remove")) TH_LOG("%s", error(h));
+	EXPECT_EQ(0, host_call(h, MSG_DELETE_CONTAINER_STATE, "s1", "%s", "")) TH_LOG("%s", error(h));
+	EXPECT_EQ(0, disk(h, "Remove", SCRATCH1)) TH_LOG("%s", error(h));
+	EXPECT_EQ(0, disk(h, "Remove", LAYER0)) TH_LOG("%s", error(h));
+	EXPECT_EQ(0, unplug(h, 1)) TH_LOG("%s", error(h));
+	EXPECT_EQ(0, unplug(h, 0)) TH_LOG("%s", error(h));
+	stop(h, "other", other);
+	EXPECT_EQ(0, oci_delete(h, "other")) TH_LOG("%s", error(h));
+	EXPECT_EQ(0, system("rmdir /run/mounts/scsi/m0/kept /run/mounts/scsi/m0"));
+	/* The host has them still, for the tests to come. */
+	EXPECT_EQ(0, disk(h, "Add", "{}")) TH_LOG("%s", error(h));
+	EXPECT_EQ(0, disk(h, "Add", "{\"Lun\":1}")) TH_LOG("%s", error(h));
 	free(spec);
 }
 

@@ -137,6 +137,7 @@ int main(int argc, char *argv[])
 	int uevents, ktap, success, status;
 	pid_t pid, ended;
 
+	mount_root();
 	mount_dev();
 	mount_basic();
 	uevents = uevent_socket();

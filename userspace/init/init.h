@@ -11,7 +11,13 @@ void init_log(int level, const char *fmt, ...) __attribute__((format(printf, 2, 
 /* Log "<what>: <text of errno>" and end PID 1, and so the VM, with errno as status. */
 void init_die(const char *what) __attribute__((noreturn));
 
-/* mounts.c: all but the first may be called only after it. Failures end init. */
+/* mounts.c: in this order. Failures end init. */
+
+/*
+ * The kernel's initramfs is not mounted on anything, so that nobody can pivot away from it, and containers would keep what was mounted
+ * in the VM when they were made. Makes the root one that can be left.
+ */
+void mount_root(void);
 void mount_dev(void);
 void mount_basic(void);
 void mount_writable_overlays(void); /* -w */

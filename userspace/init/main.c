@@ -154,6 +154,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (setrlimit(RLIMIT_NOFILE, &nofile) < 0)
 		init_die("RLIMIT_NOFILE");
+	mount_root();
 	mount_dev();
 	open_missing();
 	parse(argc, argv, &o);

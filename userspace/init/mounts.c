@@ -2,8 +2,10 @@
 /* The UVM's file systems (boot-and-image.md 2.2 to 2.4). */
 #include <errno.h>
 #include <stdio.h>
+#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "init.h"
@@ -21,6 +23,20 @@ static void mount_on(const char *source, const char *target, const char *type, u
 	/* EBUSY: a start script has done it. */
 	if (mount(source, target, type, flags, data) < 0 && errno != EBUSY)
 		init_die(target);
+}
+
+void mount_root(void)
+{
+	struct statfs fs;
+
+	if (statfs("/", &fs) < 0)
+		init_die("/");
+	if (fs.f_type != RAMFS_MAGIC && fs.f_type != TMPFS_MAGIC)
+		return;
+	/* A copy of it on itself, as switch_root would do it with another file system. */
+	if (mount("/", "/run", NULL, MS_BIND | MS_REC, NULL) < 0 || chdir("/run") < 0 ||
+	    mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		init_die("root file system");
 }
 
 void mount_dev(void)
