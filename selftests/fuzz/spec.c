@@ -5,6 +5,7 @@
  * The container's root, its bundle and its pod are made afresh for each input; whatever the input does, nothing may be
  * made beside them, and nothing that was made in the pod may be left. The pod's own making, with mounts and cgroups, is test_pod's.
  */
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "cleanup.h"
@@ -22,12 +23,14 @@
 #define BUNDLE FUZZ_DIR "/bundle"
 #define POD FUZZ_DIR "/pod"
 #define OUTSIDE FUZZ_DIR "/outside"
+#define PINS "/run/gcs/mounts"
 
 static const char *const shared[] = { POD "/sandboxMounts", POD "/sandboxTmpfsMounts", POD "/hugepages" };
 #define SHARED (sizeof(shared) / sizeof(shared[0]))
 static const char *const prefixes[] = { "sandbox://", "sandbox-tmp://", "hugepages://", "uvm://" };
 
-static struct pod pod = { .id = "p", .root = POD, .cgroup = "/pods/p", .files = PTHREAD_MUTEX_INITIALIZER };
+static struct pod pod = { .id = "p", .root = POD, .cgroup = "/pods/p", .files = PTHREAD_MUTEX_INITIALIZER,
+			  .hugepages = PTHREAD_MUTEX_INITIALIZER };
 
 /* --- instead of pod.c: a pod that is always there --------------------------------------------- */
 
@@ -48,13 +51,12 @@ int pod_join(struct container *c, const char *id, struct gcs_error *err)
 	return 0;
 }
 
-int pod_lock_files(struct pod *p, struct gcs_error *err)
+int pod_open_dir(struct pod *p, const char *dir, struct gcs_error *err)
 {
-	return 0;
-}
+	char path[64];
 
-void pod_unlock_files(struct pod *p)
-{
+	snprintf(path, sizeof(path), POD "/%s", dir);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* container_init() chooses them; no cgroup is written here. */
@@ -96,7 +98,7 @@ static void check_pod(void)
 	netfiles_remove(POD);
 	REQUIRE(entries(POD "/sandboxMounts") == 1);
 	REQUIRE(entries(POD "/sandboxTmpfsMounts") == 0 && entries(POD "/hugepages") == 0);
-	REQUIRE(entries(POD) == SHARED && entries(OUTSIDE) == 0);
+	REQUIRE(entries(POD) == SHARED && entries(OUTSIDE) == 0 && entries(PINS) == 0);
 }
 
 static void make_files(void)
@@ -118,7 +120,10 @@ static void remove_files(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	struct gcs_error err;
+
 	fuzz_make_dir();
+	REQUIRE(!mount("tmpfs", "/run", "tmpfs", 0, "") && !shared_init(&err));
 	make_pod();
 	log_discard();
 	return 0;
@@ -165,6 +170,18 @@ static void check_print(struct json_object *tree)
 	free(text);
 }
 
+/* Is @source, by a way that is not in the pod, the directory that is @rest for who has @dir as the root? */
+static bool is_shared(const char *source, const char *dir, const char *rest)
+{
+	_cleanup_close_ int root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	_cleanup_free_ char *path = path_clean(rest);
+	struct stat is, st;
+
+	fd = path ? fs_open_in(root, *path ? path : "/", O_PATH | O_DIRECTORY) : -1;
+	return path_is_below(source, PINS) && fd >= 0 && fstat(fd, &st) == 0 && stat(source, &is) == 0 && st.st_dev == is.st_dev &&
+	       st.st_ino == is.st_ino;
+}
+
 static void check_mounts(const struct container *c, struct json_object *before, struct json_object *after, bool shm)
 {
 	size_t n = before ? json_object_array_length(before) : 0;
@@ -182,8 +199,11 @@ static void check_mounts(const struct container *c, struct json_object *before, 
 		const char *was = string(json_object_array_get_idx(before, i), "source", &wrong);
 		const char *is = string(json_object_array_get_idx(after, i), "source", &wrong);
 
-		for (size_t p = 0; p < SHARED; p++)
-			REQUIRE(strncmp(was, prefixes[p], strlen(prefixes[p])) || path_is_below(is, shared[p]));
+		for (size_t p = 0; p < SHARED; p++) {
+			size_t len = strlen(prefixes[p]);
+
+			REQUIRE(strncmp(was, prefixes[p], len) || is_shared(is, shared[p], was + len));
+		}
 	}
 }
 
@@ -312,8 +332,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	REQUIRE((ret == 0) == (err.hr == HR_OK));
 	REQUIRE(ret == 0 || *err.text);
-	mounts_undo(POD, &c.made_mounts);
-	path_list_free(&c.made_mounts);
+	shared_unpin(&c);
+	fs_made_undo(&c.made);
 	netns_release(c.netns);
 	json_object_put(c.rlimits);
 	json_object_put(c.user);

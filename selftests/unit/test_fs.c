@@ -124,6 +124,21 @@ TEST_F(tree, a_deep_tree_is_removed)
 	EXPECT_EQ(0, fs_remove_tree(path, &self->err)) TH_LOG("%s", self->err.text);
 }
 
+/* fs_mkdir_in(); *@real: the path that it has, malloc'd. */
+static int make_in(const char *root, const char *path, mode_t mode, char **real, struct fs_made *made, struct gcs_error *err)
+{
+	_cleanup_close_ int dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = dir < 0 ? -1 : fs_mkdir_in(dir, path, mode, made, err);
+	char link[32];
+
+	if (fd < 0)
+		return -1;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (real)
+		*real = realpath(link, NULL);
+	return 0;
+}
+
 TEST_F(tree, directories_in_a_root_stay_in_it)
 {
 	char root[96];
@@ -134,14 +149,14 @@ TEST_F(tree, directories_in_a_root_stay_in_it)
 	ASSERT_EQ(0, symlink("/../../outside", "root/up"));
 	ASSERT_EQ(0, symlink("/real", "root/absolute"));
 	ASSERT_EQ(0, mkdir("root/real", 0755));
-	EXPECT_EQ(0, fs_mkdir_in_root(root, "/a/b/c", 0755, NULL, NULL, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, make_in(root, "/a/b/c", 0755, NULL, NULL, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_EQ(0, access("root/a/b/c", F_OK));
-	EXPECT_EQ(0, fs_mkdir_in_root(root, "/absolute/x", 0755, NULL, NULL, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, make_in(root, "/absolute/x", 0755, NULL, NULL, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_EQ(0, access("root/real/x", F_OK));
 	/* There is no "outside" in the root, and nothing is made through the dangling link. */
-	EXPECT_EQ(-1, fs_mkdir_in_root(root, "/up/x", 0755, NULL, NULL, &self->err));
+	EXPECT_EQ(-1, make_in(root, "/up/x", 0755, NULL, NULL, &self->err));
 	EXPECT_NE(0, access("outside/x", F_OK));
-	EXPECT_EQ(0, fs_mkdir_in_root(root, "/../../esc", 0755, NULL, NULL, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, make_in(root, "/../../esc", 0755, NULL, NULL, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_EQ(0, access("root/esc", F_OK));
 	EXPECT_NE(0, access("esc", F_OK));
 }
@@ -151,7 +166,7 @@ TEST_F(tree, a_directory_in_a_root_has_its_mode_and_its_path_without_links)
 	_cleanup_free_ char *real = NULL, *same = NULL;
 	char root[96], expect[128];
 	struct stat st;
-	bool made;
+	struct fs_made made = { 0 };
 
 	snprintf(root, sizeof(root), "%s/root", self->dir);
 	snprintf(expect, sizeof(expect), "%s/root/real/x", self->dir);
@@ -159,23 +174,100 @@ TEST_F(tree, a_directory_in_a_root_has_its_mode_and_its_path_without_links)
 	ASSERT_EQ(0, mkdir("root/real", 0700));
 	ASSERT_EQ(0, symlink("/real", "root/link"));
 	umask(077);
-	ASSERT_EQ(0, fs_mkdir_in_root(root, "/link/x", 0777, &real, &made, &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, make_in(root, "/link/x", 0777, &real, &made, &self->err)) TH_LOG("%s", self->err.text);
 	umask(022);
-	EXPECT_TRUE(made);
+	EXPECT_EQ(1, made.count);
 	EXPECT_STREQ(expect, real);
 	ASSERT_EQ(0, stat("root/real/x", &st));
 	EXPECT_EQ(0777, st.st_mode & 07777);
 	ASSERT_EQ(0, stat("root/real", &st));
 	EXPECT_EQ(0700, st.st_mode & 07777);
-	ASSERT_EQ(0, fs_mkdir_in_root(root, "real/x/", 0700, &same, &made, &self->err)) TH_LOG("%s", self->err.text);
-	EXPECT_FALSE(made);
+	ASSERT_EQ(0, make_in(root, "real/x/", 0700, &same, &made, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(1, made.count);
 	EXPECT_STREQ(expect, same);
+	/* The link is another's by now: what was made is what goes. */
+	ASSERT_EQ(0, unlink("root/link"));
+	ASSERT_EQ(0, mkdir("root/link", 0755));
+	ASSERT_EQ(0, mkdir("root/link/x", 0755));
+	fs_made_undo(&made);
+	EXPECT_EQ(0, made.count);
+	EXPECT_NE(0, access("root/real/x", F_OK));
+	EXPECT_EQ(0, access("root/link/x", F_OK));
+}
+
+static bool may_mount(void)
+{
+	return !geteuid() && unshare(CLONE_NEWNS) == 0 && mount("", "/", "", MS_REC | MS_PRIVATE, "") == 0;
+}
+
+static int bind_mount(const char *dir, unsigned long propagation)
+{
+	return mount(dir, dir, "", MS_BIND, "") < 0 ? -1 : mount("", dir, "", propagation, "");
+}
+
+TEST_F(tree, what_is_made_in_a_mount_of_somebody_is_not_taken_back)
+{
+	struct fs_made made = { 0 };
+	char root[96];
+
+	if (!may_mount())
+		SKIP(return, "needs permission to mount");
+	snprintf(root, sizeof(root), "%s/root", self->dir);
+	ASSERT_EQ(0, fs_mkdir_p("root/theirs", 0755, NULL, &self->err));
+	ASSERT_EQ(0, bind_mount("root/theirs", MS_PRIVATE));
+	ASSERT_EQ(0, make_in(root, "/theirs/a", 0755, NULL, &made, &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, make_in(root, "/ours/b", 0755, NULL, &made, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(2, made.count);
+	fs_made_undo(&made);
+	EXPECT_EQ(0, access("root/theirs/a", F_OK));
+	EXPECT_NE(0, access("root/ours", F_OK));
+	ASSERT_EQ(0, umount("root/theirs"));
+}
+
+TEST_F(tree, everything_below_is_unmounted_though_it_is_used_and_nothing_elsewhere)
+{
+	char dir[96], text[256];
+	int used;
+
+	if (!may_mount())
+		SKIP(return, "needs permission to mount");
+	snprintf(dir, sizeof(dir), "%s/d", self->dir);
+	ASSERT_EQ(0, fs_mkdir_p("d/plain", 0755, NULL, &self->err));
+	ASSERT_EQ(0, mkdir("copy", 0755));
+	/* Nothing on it: what is below, by a name that must be decoded, and behind a link, which is not. */
+	ASSERT_EQ(0, mkdir("d/a b\\", 0755));
+	ASSERT_EQ(0, mkdir("elsewhere", 0755));
+	ASSERT_EQ(0, mount("x", "d/a b\\", "tmpfs", 0, ""));
+	ASSERT_EQ(0, mkdir("d/a b\\/c", 0755));
+	ASSERT_EQ(0, mount("x", "d/a b\\/c", "tmpfs", 0, ""));
+	ASSERT_EQ(0, mount("x", "elsewhere", "tmpfs", 0, ""));
+	ASSERT_EQ(0, symlink("../elsewhere", "d/link"));
+	used = open("d/a b\\/c", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LE(0, used);
+	EXPECT_EQ(0, fs_unmount_below(dir, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, fs_is_mount("d/a b\\"));
+	EXPECT_EQ(1, fs_is_mount("elsewhere"));
+	close(used);
+	/* Mounts on each other, shared with a copy that keeps what it has. */
+	ASSERT_EQ(0, bind_mount("d", MS_SHARED));
+	ASSERT_EQ(0, mount("d", "copy", "", MS_BIND, ""));
+	ASSERT_EQ(0, mount("x", "copy/plain", "tmpfs", 0, ""));
+	ASSERT_EQ(1, fs_is_mount("d/plain"));
+	ASSERT_EQ(0, mount("x", "d/plain", "tmpfs", 0, ""));
+	ASSERT_EQ(0, mkdir("copy/plain/kept", 0755));
+	EXPECT_EQ(0, fs_unmount_below(dir, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, fs_is_mount(dir));
+	EXPECT_EQ(0, fs_is_mount("d/plain"));
+	EXPECT_EQ(0, access("copy/plain/kept", F_OK));
+	EXPECT_EQ(0, fs_unmount_below(dir, &self->err));
+	snprintf(text, sizeof(text), "%s/copy", self->dir);
+	EXPECT_EQ(0, fs_unmount_below(text, &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, umount("elsewhere"));
 }
 
 TEST_F(tree, of_a_directory_that_cannot_be_made_in_a_root_no_parent_is_left)
 {
 	char root[96], path[NAME_MAX + 32];
-	bool made;
 
 	snprintf(root, sizeof(root), "%s/root", self->dir);
 	ASSERT_EQ(0, mkdir("root", 0755));
@@ -184,12 +276,12 @@ TEST_F(tree, of_a_directory_that_cannot_be_made_in_a_root_no_parent_is_left)
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
 	memcpy(path, "there//a/b///c/", 15);
-	EXPECT_EQ(-1, fs_mkdir_in_root(root, path, 0755, NULL, &made, &self->err));
+	EXPECT_EQ(-1, make_in(root, path, 0755, NULL, NULL, &self->err));
 	EXPECT_EQ(ENAMETOOLONG, self->err.err);
 	EXPECT_NE(0, access("root/there/a", F_OK));
 	EXPECT_EQ(0, access("root/there", F_OK));
 	memcpy(path, "/d/e/f/there/..", 15);
-	EXPECT_EQ(-1, fs_mkdir_in_root(root, path, 0755, NULL, &made, &self->err));
+	EXPECT_EQ(-1, make_in(root, path, 0755, NULL, NULL, &self->err));
 	EXPECT_NE(0, access("root/d", F_OK));
 }
 

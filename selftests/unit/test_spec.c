@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
 /* Rewriting of OCI specs: annotations, mounts, devices, limits, users, network files (lifecycle.md 3 to 5). */
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "container/netfiles.h"
+#include "container/pod.h"
 #include "container/spec.h"
 #include "container/spec_tree.h"
 #include "fs.h"
@@ -122,9 +126,9 @@ TEST_F(spec, annotations_count_for_the_kinds_that_heed_them)
 	}
 }
 
-/* mounts_expand() of one mount below self->dir. */
+/* mounts_expand() of one mount for a workload of a pod in self->dir. */
 static int expand(struct __test_metadata *_metadata, FIXTURE_DATA(spec) *self, const char *source, const char *destination,
-		  struct path_list *made, char **result, struct json_object **rules)
+		  struct container *c, char **result, struct json_object **rules)
 {
 	_cleanup_json_ struct json_object *mounts = json_object_new_array();
 	_cleanup_json_ struct json_object *own_rules = json_object_new_array();
@@ -135,7 +139,7 @@ static int expand(struct __test_metadata *_metadata, FIXTURE_DATA(spec) *self, c
 	json_object_array_add(mounts, m);
 	set_string(m, "source", source);
 	set_string(m, "destination", destination);
-	ret = mounts_expand(self->dir, mounts, own_rules, made, &self->err);
+	ret = mounts_expand(c, mounts, own_rules, &self->err);
 	*result = strdup(string(m, strncmp(destination, "blockdev", 8) ? "source" : "destination", &wrong));
 	if (rules)
 		*rules = json_object_get(own_rules);
@@ -166,9 +170,14 @@ TEST_F(spec, shared_mounts_are_made_below_the_pods_directories)
 		{ "sandbox://up/x", "sandboxMounts/x" },
 		{ "/plain/path", "" },
 	};
-	struct path_list made = { 0 };
-	struct stat st;
+	struct pod pod = { .id = "p", .root = self->dir, .files = PTHREAD_MUTEX_INITIALIZER };
+	struct container c = { .id = "c", .pod = &pod };
+	struct stat st, pinned;
 
+	if (geteuid() || unshare(CLONE_NEWNS) < 0 || mount("", "/", "", MS_REC | MS_PRIVATE, "") < 0 ||
+	    mount("tmpfs", "/run", "tmpfs", 0, "") < 0)
+		SKIP(return, "needs permission to mount");
+	ASSERT_EQ(0, shared_init(&self->err)) TH_LOG("%s", self->err.text);
 	ASSERT_EQ(0, mkdir("sandboxMounts", 0755));
 	ASSERT_EQ(0, mkdir("sandboxTmpfsMounts", 0755));
 	ASSERT_EQ(0, mkdir("hugepages", 0755));
@@ -178,7 +187,7 @@ TEST_F(spec, shared_mounts_are_made_below_the_pods_directories)
 	ASSERT_EQ(0, symlink("../../..", "sandboxMounts/up"));
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_free_ char *result = NULL, *expected = NULL;
-		int ret = expand(_metadata, self, cases[i].source, "/x", &made, &result, NULL);
+		int ret = expand(_metadata, self, cases[i].source, "/x", &c, &result, NULL);
 
 		if (!cases[i].result) {
 			EXPECT_EQ(-1, ret) TH_LOG("%s", cases[i].source);
@@ -187,15 +196,24 @@ TEST_F(spec, shared_mounts_are_made_below_the_pods_directories)
 		}
 		ASSERT_EQ(0, ret) TH_LOG("%s: %s", cases[i].source, self->err.text);
 		ASSERT_LT(0, asprintf(&expected, "%s/%s", self->dir, cases[i].result));
-		EXPECT_STREQ(*cases[i].result ? expected : cases[i].source, result);
+		if (!*cases[i].result) {
+			EXPECT_STREQ(cases[i].source, result);
+			continue;
+		}
+		/* The same directory, by a way that nobody else can change. */
+		EXPECT_EQ(0, strncmp("/run/gcs/mounts/", result, 16)) TH_LOG("%s", result);
+		ASSERT_EQ(0, stat(expected, &st)) TH_LOG("%s", expected);
+		ASSERT_EQ(0, stat(result, &pinned)) TH_LOG("%s", result);
+		EXPECT_TRUE(st.st_dev == pinned.st_dev && st.st_ino == pinned.st_ino) TH_LOG("%s", expected);
 	}
 	ASSERT_EQ(0, stat("sandboxMounts/a/b", &st));
 	EXPECT_EQ(0777, st.st_mode & 0777);
 	EXPECT_NE(0, access("sandboxMountsX", F_OK));
 	EXPECT_NE(0, access("/etc/x", F_OK));
 	/* What had been there stays, the rest goes, parents too. */
-	mounts_undo(self->dir, &made);
-	path_list_free(&made);
+	shared_unpin(&c);
+	fs_made_undo(&c.made);
+	EXPECT_EQ(0, rmdir("/run/gcs/mounts"));
 	EXPECT_NE(0, access("sandboxMounts/a", F_OK));
 	EXPECT_NE(0, access("sandboxMounts/etc/x", F_OK));
 	EXPECT_NE(0, access("sandboxTmpfsMounts/t", F_OK));
@@ -204,27 +222,28 @@ TEST_F(spec, shared_mounts_are_made_below_the_pods_directories)
 TEST_F(spec, paths_and_block_devices_of_the_vm_are_checked)
 {
 	_cleanup_free_ char *uvm = NULL, *missing = NULL, *plain = NULL, *file = NULL, *character = NULL, *nowhere = NULL;
-	struct path_list made = { 0 };
+	struct container c = { .id = "c" };
 	char path[128], source[160];
 
 	snprintf(source, sizeof(source), "uvm://%s", self->dir);
-	ASSERT_EQ(0, expand(_metadata, self, source, "/x", &made, &uvm, NULL)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, expand(_metadata, self, source, "/x", &c, &uvm, NULL)) TH_LOG("%s", self->err.text);
 	EXPECT_STREQ(self->dir, uvm);
-	EXPECT_EQ(-1, expand(_metadata, self, "uvm:///no/such/path", "/x", &made, &missing, NULL));
+	EXPECT_EQ(-1, expand(_metadata, self, "uvm:///no/such/path", "/x", &c, &missing, NULL));
 	EXPECT_NE(NULL, strstr(self->err.text, "/no/such/path")) TH_LOG("%s", self->err.text);
 	/* Not a link, a link to a file, to a character device. */
 	ASSERT_EQ(0, fs_write("file", "", 0, 0600, &self->err));
 	snprintf(path, sizeof(path), "%s/file", self->dir);
-	EXPECT_EQ(-1, expand(_metadata, self, path, "blockdev:///dev/x", &made, &plain, NULL));
+	EXPECT_EQ(-1, expand(_metadata, self, path, "blockdev:///dev/x", &c, &plain, NULL));
 	ASSERT_EQ(0, symlink(path, "link"));
 	snprintf(path, sizeof(path), "%s/link", self->dir);
-	EXPECT_EQ(-1, expand(_metadata, self, path, "blockdev:///dev/x", &made, &file, NULL));
+	EXPECT_EQ(-1, expand(_metadata, self, path, "blockdev:///dev/x", &c, &file, NULL));
 	ASSERT_EQ(0, symlink("/dev/null", "null"));
 	snprintf(path, sizeof(path), "%s/null", self->dir);
-	EXPECT_EQ(-1, expand(_metadata, self, path, "blockdev:///dev/x", &made, &character, NULL));
+	EXPECT_EQ(-1, expand(_metadata, self, path, "blockdev:///dev/x", &c, &character, NULL));
 	EXPECT_NE(NULL, strstr(self->err.text, "not a block device")) TH_LOG("%s", self->err.text);
-	EXPECT_EQ(-1, expand(_metadata, self, "/no/link", "blockdev:///dev/x", &made, &nowhere, NULL));
-	EXPECT_EQ(0, made.count);
+	EXPECT_EQ(-1, expand(_metadata, self, "/no/link", "blockdev:///dev/x", &c, &nowhere, NULL));
+	EXPECT_EQ(0, c.made.count);
+	EXPECT_EQ(0, c.pins);
 }
 
 TEST_F(spec, shm_is_replaced_and_moves_to_the_end)
@@ -356,6 +375,75 @@ TEST_F(spec, users_are_looked_up_inside_the_root)
 		EXPECT_EQ(cases[i].uid, json_object_get_int64(json_object_object_get(user, "uid"))) TH_LOG("%s", cases[i].name);
 		EXPECT_EQ(cases[i].gid, json_object_get_int64(json_object_object_get(user, "gid"))) TH_LOG("%s", cases[i].name);
 	}
+}
+
+/* Put @text, which may have NULs, into etc/passwd, and look up "app". */
+static int look_up(FIXTURE_DATA(spec) *self, const char *text, size_t len, uint32_t *uid)
+{
+	uint32_t gid;
+
+	if (fs_write("etc/passwd", text, len, 0644, &self->err) < 0)
+		return -2;
+	return user_lookup(self->dir, "app", uid, &gid, &self->err);
+}
+#define LOOK_UP(text) look_up(self, text, sizeof(text) - 1, &uid)
+
+TEST_F(spec, no_content_of_a_list_of_users_hides_or_makes_one)
+{
+	size_t size = 1 << 20, tail = strlen("\napp:x:3:1:");
+	_cleanup_free_ char *big = malloc(size);
+	uint32_t uid = 0;
+
+	ASSERT_EQ(0, mkdir("etc", 0755));
+	EXPECT_EQ(0, LOOK_UP("app:x:1000:1::/:/bin/sh"));
+	EXPECT_EQ(1000, uid);
+	EXPECT_EQ(-1, LOOK_UP(""));
+	EXPECT_EQ(-1, LOOK_UP("app"));
+	EXPECT_EQ(-1, LOOK_UP("app:x"));
+	EXPECT_EQ(-1, LOOK_UP("app\0:x:1:1:\n"));
+	EXPECT_EQ(-1, LOOK_UP("app:x:1\0:1:\n"));
+	EXPECT_EQ(-1, LOOK_UP("\0app:x:1:1:\n"));
+	EXPECT_EQ(0, LOOK_UP("\0\n\napp:x:2:1:\n\0:::\n"));
+	EXPECT_EQ(2, uid);
+	/* A line of 1 MiB is one line, whatever is in it, and what is cut off of it is no number. */
+	memset(big, 'y', size);
+	memcpy(big + size - tail, "\napp:x:3:1:", tail);
+	memcpy(big, "other:", 6);
+	EXPECT_EQ(0, look_up(self, big, size, &uid)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(3, uid);
+	memcpy(big, "app:x:4:1:", 10);
+	EXPECT_EQ(-1, look_up(self, big, size, &uid));
+	EXPECT_EQ(0, look_up(self, big, size - tail, &uid)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(4, uid);
+	memset(big, '1', size);
+	memcpy(big, "app:x:", 6);
+	EXPECT_EQ(-1, look_up(self, big, size, &uid));
+	/* More than anybody reads, without a byte on the disk. */
+	ASSERT_EQ(0, LOOK_UP("app:x:1000:1::/:/bin/sh\n"));
+	ASSERT_EQ(0, truncate("etc/passwd", 1LL << 40));
+	EXPECT_EQ(-1, user_lookup(self->dir, "app", &uid, &uid, &self->err));
+}
+
+TEST_F(spec, what_is_no_file_is_no_list_of_users_and_is_not_opened)
+{
+	uint32_t uid, gid;
+
+	ASSERT_EQ(0, mkdir("etc", 0755));
+	ASSERT_EQ(0, mkfifo("etc/passwd", 0644));
+	EXPECT_EQ(-1, user_lookup(self->dir, "app", &uid, &gid, &self->err));
+	ASSERT_EQ(0, unlink("etc/passwd"));
+	ASSERT_EQ(0, mkdir("etc/passwd", 0755));
+	EXPECT_EQ(-1, user_lookup(self->dir, "app", &uid, &gid, &self->err));
+	ASSERT_EQ(0, rmdir("etc/passwd"));
+	ASSERT_EQ(0, symlink("passwd", "etc/passwd"));
+	EXPECT_EQ(-1, user_lookup(self->dir, "app", &uid, &gid, &self->err));
+	ASSERT_EQ(0, unlink("etc/passwd"));
+	ASSERT_EQ(0, symlink("/proc/self/fd/0", "etc/passwd"));
+	EXPECT_EQ(-1, user_lookup(self->dir, "app", &uid, &gid, &self->err));
+	ASSERT_EQ(0, unlink("etc/passwd"));
+	if (mknod("etc/passwd", S_IFCHR | 0644, makedev(1, 3)) < 0)
+		SKIP(return, "needs permission to make devices");
+	EXPECT_EQ(-1, user_lookup(self->dir, "app", &uid, &gid, &self->err));
 }
 
 TEST_F(spec, a_standalone_container_is_its_own_pod)

@@ -92,11 +92,16 @@ int fs_mkdir_p(const char *path, mode_t mode, bool *made, struct gcs_error *err)
 	return 0;
 }
 
-static int open_in_root(int root, const char *path)
+int fs_open_in(int root, const char *path, uint64_t flags)
 {
-	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
 
 	return syscall(SYS_openat2, root, path, &how, sizeof(how));
+}
+
+static int open_dir_in(int root, const char *path)
+{
+	return fs_open_in(root, path, O_PATH | O_DIRECTORY);
 }
 
 /* Make @name in @parent with exactly @mode, whatever the umask is. Returns 1, 0 if it was there, -1 with errno. */
@@ -111,58 +116,78 @@ static int make_dir_at(int parent, const char *name, mode_t mode)
 	return fd < 0 || fchmod(fd, mode) < 0 ? -1 : 1;
 }
 
-static char *path_of(int fd)
+/* Of an open file; nobody is asked who might not answer. */
+static int stat_mount(int fd, struct statx *st)
 {
-	char link[32], path[PATH_MAX];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n < 0)
-		return NULL;
-	path[n] = '\0';
-	return strdup(path);
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, st);
 }
 
-/* Take back the directories of @path from the component at @first on, the last one first. */
-static void remove_made(int root, char *path, const char *first)
+bool fs_fd_is_mount(int fd)
 {
-	char *name = path + strlen(path);
+	struct statx st;
 
-	while (name > first) {
-		_cleanup_close_ int parent = -1;
+	return stat_mount(fd, &st) == 0 && st.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
 
-		while (name[-1] == '/')
-			*--name = '\0';
-		while (name > first && name[-1] != '/')
-			name--;
-		if (name == path) {
-			parent = open_in_root(root, "/");
-		} else {
-			name[-1] = '\0';
-			parent = open_in_root(root, *path ? path : "/");
-			name[-1] = '/';
-		}
-		/* What somebody uses meanwhile stays. */
-		if (parent < 0 || unlinkat(parent, name, AT_REMOVEDIR) < 0)
-			return;
-		*name = '\0';
+static bool same_mount(int a, int b)
+{
+	struct statx x, y;
+
+	return stat_mount(a, &x) == 0 && stat_mount(b, &y) == 0 && x.stx_mnt_id == y.stx_mnt_id;
+}
+
+int fs_made_add(struct fs_made *made, int fd, const char *name, struct gcs_error *err)
+{
+	struct fs_made_entry *bigger = reallocarray(made->entries, made->count + 1, sizeof(*bigger));
+	struct fs_made_entry e = { .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), .name = name ? strdup(name) : NULL };
+
+	if (bigger)
+		made->entries = bigger;
+	if (bigger && e.fd >= 0 && (e.name || !name)) {
+		bigger[made->count++] = e;
+		return 0;
 	}
+	gcs_fail(err, errno, HR_FAIL, "%s: remember it", name ? name : "mount");
+	if (e.fd >= 0)
+		close(e.fd);
+	free(e.name);
+	return -1;
 }
 
-int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, char **real, bool *made, struct gcs_error *err)
+static void made_end(struct fs_made *made, bool undo)
 {
-	_cleanup_close_ int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int parent = -1;
-	_cleanup_free_ char *p = strdup(path);
-	char *name = p, *at, *first = NULL; /* of those that are new */
-	int new = 0;
+	while (made->count) {
+		struct fs_made_entry *e = &made->entries[--made->count];
 
-	if (root_fd < 0 || !p)
-		return gcs_fail(err, errno, HR_FAIL, "%s: open root %s", path, root);
-	parent = open_in_root(root_fd, "/");
-	if (parent < 0)
-		return gcs_fail(err, errno, HR_FAIL, "%s: open root %s", path, root);
+		if (undo && e->name)
+			unlinkat(e->fd, e->name, AT_REMOVEDIR);
+		else if (undo)
+			fs_detach(e->fd);
+		close(e->fd);
+		free(e->name);
+	}
+	free(made->entries);
+	made->entries = NULL;
+}
+
+void fs_made_undo(struct fs_made *made)
+{
+	made_end(made, true);
+}
+
+void fs_made_forget(struct fs_made *made)
+{
+	made_end(made, false);
+}
+
+static int make_path(int root, const char *path, mode_t mode, struct fs_made *made, struct gcs_error *err)
+{
+	_cleanup_close_ int parent = open_dir_in(root, "/");
+	_cleanup_free_ char *p = strdup(path);
+	char *name, *at;
+
+	if (parent < 0 || !p)
+		return gcs_fail(err, errno, HR_FAIL, "%s: open its root", path);
 	/* Each prefix is resolved afresh from the root, so that a link in it cannot lead out. */
 	for (at = p; *at;) {
 		int fd;
@@ -175,40 +200,38 @@ int fs_mkdir_in_root(const char *root, const char *path, mode_t mode, char **rea
 			break;
 		end = *at;
 		*at = '\0';
-		new = 0;
-		fd = open_in_root(root_fd, p);
+		fd = open_dir_in(root, p);
 		if (fd < 0 && errno == ENOENT) {
-			new = make_dir_at(parent, name, mode);
-			if (new < 0) {
-				gcs_fail(err, errno, HR_FAIL, "%s: make %s in %s", path, p, root);
-				*name = '\0';
-				goto undo;
+			int new = make_dir_at(parent, name, mode);
+
+			if (new < 0)
+				return gcs_fail(err, errno, HR_FAIL, "%s: make %s", path, p);
+			/* What is made in a mount that somebody has made below the root is that one's. */
+			if (new && same_mount(parent, root) && fs_made_add(made, parent, name, err) < 0) {
+				unlinkat(parent, name, AT_REMOVEDIR);
+				return -1;
 			}
-			if (new && !first)
-				first = name;
-			fd = open_in_root(root_fd, p);
+			fd = open_dir_in(root, p);
 		}
-		if (fd < 0) {
-			gcs_fail(err, errno, HR_FAIL, "%s: resolve %s in %s", path, p, root);
-			if (!new)
-				*name = '\0';
-			goto undo;
-		}
-		if (!new)
-			first = NULL;
+		if (fd < 0)
+			return gcs_fail(err, errno, HR_FAIL, "%s: resolve %s", path, p);
 		*at = end;
 		close(parent);
 		parent = fd;
 	}
-	if (made)
-		*made = new;
-	if (!real || (*real = path_of(parent)))
-		return 0;
-	gcs_fail(err, errno, HR_FAIL, "%s: its path in %s", path, root);
-undo:
-	if (first)
-		remove_made(root_fd, p, first);
-	return -1;
+	return steal_fd(&parent);
+}
+
+int fs_mkdir_in(int root, const char *path, mode_t mode, struct fs_made *made, struct gcs_error *err)
+{
+	struct fs_made own = { 0 };
+	int fd = make_path(root, path, mode, made ? made : &own, err);
+
+	if (fd < 0)
+		fs_made_undo(&own);
+	else
+		fs_made_forget(&own);
+	return fd;
 }
 
 static int write_all(int fd, const char *data, size_t length)
@@ -292,7 +315,7 @@ int fs_is_mount(const char *path)
 {
 	struct statx st;
 
-	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0)
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
 	return !!(st.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
@@ -428,4 +451,15 @@ int fs_unmount(const char *path, struct gcs_error *err)
 	if (mount && umount2(path, UMOUNT_NOFOLLOW) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "%s: unmount", path);
 	return 0;
+}
+
+int fs_detach(int fd)
+{
+	char link[32];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	/* Shared with a mount elsewhere, its going would be the end of what is mounted there, too. */
+	if (mount("", link, "", MS_PRIVATE | MS_REC, "") < 0)
+		return -1;
+	return umount2(link, MNT_DETACH);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* What is mounted below a directory, and unmounting it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/mount.h>
 
 #include "cleanup.h"
 #include "fs.h"
@@ -46,15 +46,19 @@ size_t mountinfo_below(char *text, const char *dir, char **paths, size_t max)
 	return count;
 }
 
-/* One round. *@done: mounts that are no more because of it, *@left: those that could not be unmounted, the last one in @err. */
-static int unmount_round(const char *dir, size_t *done, size_t *left, struct gcs_error *err)
+/* Somebody who mounts there all the time is not followed for ever. */
+#define ROUNDS_MAX 1000
+
+/* The outermost mount on @dir and below it: malloc'd path, NULL if there is none; -1 with @err. */
+static int outermost(const char *dir, char **path, struct gcs_error *err)
 {
 	_cleanup_free_ char *text = fs_read("/proc/self/mountinfo", MOUNTINFO_MAX, err);
 	_cleanup_free_ char *again = text ? strdup(text) : NULL;
 	_cleanup_free_ char **paths = NULL;
+	const char *found = NULL;
 	size_t count;
 
-	*done = *left = 0;
+	*path = NULL;
 	if (!text)
 		return -1;
 	count = again ? mountinfo_below(again, dir, NULL, 0) : 0;
@@ -62,27 +66,53 @@ static int unmount_round(const char *dir, size_t *done, size_t *left, struct gcs
 	if (!again || !paths)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "%s: list mounts", dir);
 	mountinfo_below(text, dir, paths, count);
-	/* The newest first: what is on top of others. */
-	for (size_t i = count; i-- > 0;) {
-		if (umount2(paths[i], UMOUNT_NOFOLLOW) == 0) {
-			(*done)++;
-		} else if (errno != EINVAL && errno != ENOENT) {
-			/* Otherwise it went with another that it was a copy of. */
-			gcs_fail(err, errno, HR_FAIL, "%s: unmount", paths[i]);
-			(*left)++;
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		if (!found || strlen(paths[i]) < strlen(found))
+			found = paths[i];
+	if (found && !(*path = strdup(found)))
+		return gcs_fail(err, ENOMEM, HR_FAIL, "%s: list mounts", dir);
 	return 0;
 }
 
 int fs_unmount_below(const char *dir, struct gcs_error *err)
 {
-	size_t done, left;
+	for (int round = 0; round < ROUNDS_MAX; round++) {
+		_cleanup_free_ char *path = NULL;
+		_cleanup_close_ int fd = -1;
 
-	/* As long as it helps: with mounts that were moved, the newest is not always the innermost. */
-	do {
-		if (unmount_round(dir, &done, &left, err) < 0)
+		if (outermost(dir, &path, err) < 0)
 			return -1;
-	} while (left && done);
-	return left ? -1 : 0;
+		if (!path)
+			return 0;
+		/* What is below it goes with it: the way to the outermost one leads through no other. */
+		fd = open(dir, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && path[strlen(dir)]) {
+			int top = fs_open_in(fd, path + strlen(dir), O_PATH | O_NOFOLLOW);
+
+			close(fd);
+			fd = top;
+		}
+		/* What is not there any more, or not yet, is seen in the next round. */
+		if (fd >= 0 && fs_fd_is_mount(fd) && fs_detach(fd) < 0)
+			return gcs_fail(err, errno, HR_FAIL, "%s: unmount", path);
+	}
+	return gcs_fail(err, EBUSY, HR_FAIL, "%s: is mounted again and again", dir);
+}
+
+int fs_can_pivot(struct gcs_error *err)
+{
+	_cleanup_free_ char *text = fs_read("/proc/self/mountinfo", MOUNTINFO_MAX, err);
+	char *rest = text, *line;
+
+	if (!text)
+		return -1;
+	while ((line = strsep(&rest, "\n"))) {
+		unsigned int id, parent;
+		int end = 0;
+
+		/* What is mounted on nothing is its own parent. */
+		if (sscanf(line, "%u %u %*s %*s / %n", &id, &parent, &end) == 2 && end)
+			return id != parent;
+	}
+	return gcs_fail(err, 0, HR_FAIL, "/proc/self/mountinfo: there is no root");
 }

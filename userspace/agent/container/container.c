@@ -36,7 +36,8 @@ static int make_cgroups(struct gcs_error *err)
 int container_init(const struct container_options *options, struct gcs_error *err)
 {
 	container_options = *options;
-	if (make_cgroups(err) < 0 || reap_init(err) < 0 || runtime_init(err) < 0)
+	if (make_cgroups(err) < 0 || reap_init(err) < 0 || runtime_init(err) < 0 ||
+	    shared_init(err) < 0)
 		return -1;
 	memory_events_start();
 	return stdio_init(options->use_kmod, err);
@@ -100,8 +101,9 @@ static void undo_create(struct container *c)
 	_cleanup_free_ char *config = NULL;
 	struct gcs_error err;
 
+	shared_unpin(c);
 	if (c->pod)
-		pod_undo_mounts(c->pod, &c->made_mounts);
+		pod_undo_mounts(c->pod, &c->made);
 	if (pod_leave(c, &err) < 0) {
 		log_error("container %s: undo its creation: %s", c->id, err.text);
 		/* There is no container that could be deleted once more: its id must not be taken for ever. */
@@ -141,6 +143,7 @@ static int create(struct container *c, const struct container_config *config, st
 		goto err_files;
 	if (process_launch(c, json_object_object_get(config->spec, "process"), true, all, NULL, &pid, err) == 0) {
 		memory_events_made(c);
+		shared_unpin(c);
 		return 0;
 	}
 
@@ -171,7 +174,7 @@ int container_create(const char *id, const struct container_config *config, stru
 		c->pod->ready = true;
 	state_unlock();
 	/* From here on they are the pod's. */
-	path_list_free(&c->made_mounts);
+	fs_made_forget(&c->made);
 	/* In case that it was killed meanwhile. */
 	container_notify(c, false);
 	return 0;
@@ -317,8 +320,8 @@ static int delete(struct container *c, struct gcs_error *err)
 	/* Normally the host has done this before; under it is the scratch. */
 	if (fs_is_mount(c->rootfs) && layers_remove(c->rootfs, err) < 0)
 		return gcs_fail_prefix(err, "container %s: delete", c->id);
-	if (c->kind == KIND_SANDBOX && pod_close(c->pod, err) < 0)
-		return gcs_fail_prefix(err, "container %s: delete", c->id);
+	if (c->kind == KIND_SANDBOX)
+		pod_close(c->pod);
 	if (layers_release_bundle(c->bundle, err) < 0)
 		return gcs_fail_prefix(err, "container %s: delete", c->id);
 	remove_own_files(c);

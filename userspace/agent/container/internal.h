@@ -8,6 +8,7 @@
 
 #include "container/container.h"
 #include "event.h"
+#include "fs.h"
 #include "reap.h"
 #include "spawn.h"
 #include "stdio/stdio.h"
@@ -52,19 +53,6 @@ struct process {
 	struct waiter *waiters;
 };
 
-struct path_list {
-	char **paths;
-	size_t count;
-};
-
-static inline void path_list_free(struct path_list *l)
-{
-	while (l->count)
-		free(l->paths[--l->count]);
-	free(l->paths);
-	l->paths = NULL;
-}
-
 struct container {
 	struct container *next;
 	int refs; /* the table's; callers'; one of each process that is not done; the timer's */
@@ -72,7 +60,8 @@ struct container {
 	enum container_kind kind;
 	struct pod *pod;     /* of a sandbox or workload, from Create to the end of Delete */
 	struct netns *netns; /* of a sandbox or standalone container, for as long */
-	struct path_list made_mounts; /* in the pod's directories, until the creation has succeeded */
+	struct fs_made made; /* in the pod's directories, until the creation has succeeded */
+	unsigned int pins;   /* mounts in the agent's place (shared.c), while it is created */
 	char *tee_log; /* below the logs, with a slash in front: gets a copy of the init's output; or NULL */
 	struct json_object *rlimits, *user; /* of the init, for exec; or NULL */
 	enum container_state state;
@@ -210,7 +199,7 @@ uint32_t runtime_error_code(const char *message);
 
 /*
  * Check the OCI spec and rewrite it for its kind of container (lifecycle.md 3.1 to 3.3), make what it needs in the VM, and
- * fill in what the container keeps of it: with c->kind, c->pod, c->netns and c->made_mounts the caller undoes a failure.
+ * fill in what the container keeps of it: with c->kind, c->pod, c->netns and c->made the caller undoes a failure.
  */
 int spec_prepare(struct container *c, struct json_object *spec, struct gcs_error *err);
 
@@ -222,6 +211,13 @@ bool spec_has_terminal(struct json_object *process);
 
 /* Write config.json. */
 int spec_write(const char *path, struct json_object *spec, struct gcs_error *err);
+
+/* --- shared.c -------------------------------------------------------------------------------- */
+
+int shared_init(struct gcs_error *err);
+
+/* The runtime has made the container, or will not. */
+void shared_unpin(struct container *c);
 
 /* --- memory_events.c ------------------------------------------------------------------------- */
 

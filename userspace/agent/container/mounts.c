@@ -2,7 +2,6 @@
 /* The mounts of a workload: prefixes that stand for something in the VM (lifecycle.md 3.2), /dev/shm, binds. */
 #include <errno.h>
 #include <limits.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -46,50 +45,20 @@ void mounts_set_shm(struct json_object *mounts, uint64_t kb)
 	json_object_array_add(mounts, mount);
 }
 
-static int remember(struct path_list *list, const char *path, struct gcs_error *err)
+static int share(struct container *c, const char *dir, const char *rest, char **source, struct gcs_error *err)
 {
-	char **bigger = reallocarray(list->paths, list->count + 1, sizeof(*bigger));
-
-	if (!bigger)
-		return gcs_fail(err, ENOMEM, HR_FAIL, "%s", path);
-	list->paths = bigger;
-	bigger[list->count] = strdup(path);
-	if (!bigger[list->count])
-		return gcs_fail(err, ENOMEM, HR_FAIL, "%s", path);
-	list->count++;
-	return 0;
-}
-
-/*
- * A directory of the pod, for everybody in it. What is in the pod's directories is made by containers: a link there must not
- * lead the runtime to the VM's files, so the path that it gets has none.
- */
-static int share_dir(const char *root, const char *dir, const char *rest, struct path_list *made, char **real,
-		     struct gcs_error *err)
-{
-	_cleanup_free_ char *base = NULL, *path = path_clean(rest);
-	bool new;
+	_cleanup_free_ char *path = path_clean(rest);
 
 	if (!path)
 		return gcs_fail(err, 0, HR_INVALID_ARG, "\"%s\": leads out of the pod's %s", rest, dir);
-	if (asprintf(&base, "%s/%s", root, dir) < 0) {
-		base = NULL;
-		return gcs_fail(err, ENOMEM, HR_FAIL, "%s", rest);
-	}
-	if (fs_mkdir_in_root(base, path, 0777, real, &new, err) < 0)
-		return -1;
-	if (!new || remember(made, *real, err) == 0)
-		return 0;
-	rmdir(*real);
-	return -1;
+	return shared_dir(c, dir, path, source, err);
 }
 
-static int share_hugepages(const char *root, const char *rest, struct path_list *made, char **real, struct gcs_error *err)
+static int share_hugepages(struct container *c, const char *rest, char **source, struct gcs_error *err)
 {
 	size_t digits = strspn(rest, "0123456789"), len = strcspn(rest, "/");
 	_cleanup_free_ char *path = NULL;
-	char option[64];
-	int mounted;
+	char size[16];
 
 	if (asprintf(&path, "/%s", rest) < 0) {
 		path = NULL;
@@ -98,17 +67,8 @@ static int share_hugepages(const char *root, const char *rest, struct path_list 
 	if (!digits || digits > 10 || len != digits + 1 || !strchr("KMG", rest[digits]) || !rest[len] || !rest[len + 1] ||
 	    !path_is_plain(path))
 		return gcs_fail(err, 0, HR_INVALID_ARG, "\"%s\": not <size>/<name>", rest);
-	if (share_dir(root, "hugepages", rest, made, real, err) < 0)
-		return -1;
-	mounted = fs_is_mount(*real);
-	if (mounted < 0)
-		return gcs_fail(err, errno, HR_FAIL, "%s: stat", *real);
-	if (mounted)
-		return 0;
-	snprintf(option, sizeof(option), "pagesize=%.*s", (int)len, rest);
-	if (mount("none", *real, "hugetlbfs", MS_NODEV | MS_NOSUID, option) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "%s: mount huge pages of %.*s", *real, (int)len, rest);
-	return 0;
+	snprintf(size, sizeof(size), "%.*s", (int)len, rest);
+	return shared_hugepages(c, path, size, source, err);
 }
 
 /* The SCSI handler has made a link to the node. */
@@ -137,8 +97,7 @@ static const char *after(const char *s, const char *prefix)
 	return strncmp(s, prefix, len) ? NULL : s + len;
 }
 
-static int expand(const char *root, struct json_object *mount, struct json_object *rules, struct path_list *made,
-		  struct gcs_error *err)
+static int expand(struct container *c, struct json_object *mount, struct json_object *rules, struct gcs_error *err)
 {
 	const char *wrong = NULL, *source = string(mount, "source", &wrong), *rest;
 	const char *destination = string(mount, "destination", &wrong);
@@ -149,11 +108,11 @@ static int expand(const char *root, struct json_object *mount, struct json_objec
 	if (wrong)
 		return gcs_fail(err, 0, HR_INVALID_JSON, "%s: wrong type", wrong);
 	if ((rest = after(source, "sandbox://"))) {
-		ret = share_dir(root, "sandboxMounts", rest, made, &real, err);
+		ret = share(c, "sandboxMounts", rest, &real, err);
 	} else if ((rest = after(source, "sandbox-tmp://"))) {
-		ret = share_dir(root, "sandboxTmpfsMounts", rest, made, &real, err);
+		ret = share(c, "sandboxTmpfsMounts", rest, &real, err);
 	} else if ((rest = after(source, "hugepages://"))) {
-		ret = share_hugepages(root, rest, made, &real, err);
+		ret = share_hugepages(c, rest, &real, err);
 	} else if ((rest = after(source, "uvm://"))) {
 		real = path_clean(rest);
 		if (!real || !*real || access(real, F_OK) < 0)
@@ -173,8 +132,7 @@ static int expand(const char *root, struct json_object *mount, struct json_objec
 	return 0;
 }
 
-int mounts_expand(const char *root, struct json_object *mounts, struct json_object *rules, struct path_list *made,
-		  struct gcs_error *err)
+int mounts_expand(struct container *c, struct json_object *mounts, struct json_object *rules, struct gcs_error *err)
 {
 	for (size_t i = 0; i < json_object_array_length(mounts); i++) {
 		struct json_object *mount = json_object_array_get_idx(mounts, i);
@@ -182,22 +140,9 @@ int mounts_expand(const char *root, struct json_object *mounts, struct json_obje
 
 		if (!json_object_is_type(mount, json_type_object))
 			return gcs_fail(err, 0, HR_INVALID_JSON, "mounts[%zu]: not an object", i);
-		if (expand(root, mount, rules, made, err) < 0)
+		if (expand(c, mount, rules, err) < 0)
 			return gcs_fail_prefix(err, "mount %s on %s", string(mount, "source", &wrong),
 					       string(mount, "destination", &wrong));
 	}
 	return 0;
-}
-
-void mounts_undo(const char *root, struct path_list *made)
-{
-	while (made->count) {
-		char *path = made->paths[--made->count], *slash;
-
-		fs_unmount(path, NULL);
-		/* And the parents that were made for it: what is empty, up to the pod's own directory, which is not. */
-		while (path_is_below(path, root) && rmdir(path) == 0 && (slash = strrchr(path, '/')))
-			*slash = '\0';
-		free(path);
-	}
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Pods: their directories and cgroup, who is in them, and their end (lifecycle.md 3.1 and 10.4). */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -56,10 +57,11 @@ static void pod_free(struct pod *p)
 	free(p->bundle);
 	free(p->scratch);
 	pthread_mutex_destroy(&p->files);
+	pthread_mutex_destroy(&p->hugepages);
 	free(p);
 }
 
-static int shared_dir(const struct pod *p, size_t i, char **path, struct gcs_error *err)
+static int dir_path(const struct pod *p, size_t i, char **path, struct gcs_error *err)
 {
 	if (asprintf(path, "%s/%s", p->root, dirs[i].name) >= 0)
 		return 0;
@@ -72,7 +74,7 @@ static int make_dir(struct pod *p, size_t i, struct gcs_error *err)
 	_cleanup_free_ char *path = NULL;
 	bool made = false;
 
-	if (shared_dir(p, i, &path, err) < 0 || fs_mkdir_p(path, dirs[i].mode, &made, err) < 0)
+	if (dir_path(p, i, &path, err) < 0 || fs_mkdir_p(path, dirs[i].mode, &made, err) < 0)
 		return -1;
 	p->made |= made << i;
 	/* Whatever the umask is. */
@@ -113,7 +115,7 @@ static int unmount_all(const struct pod *p, struct gcs_error *err)
 
 		if (!dirs[i].shared)
 			continue;
-		if (shared_dir(p, i, &path, err) < 0 || fs_unmount_below(path, err) < 0)
+		if (dir_path(p, i, &path, err) < 0 || fs_unmount_below(path, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -126,7 +128,7 @@ static int remove_dirs(struct pod *p, struct gcs_error *err)
 
 		if (!(p->made & 1u << i))
 			continue;
-		if (shared_dir(p, i, &path, err) < 0 || fs_remove_tree(path, err) < 0)
+		if (dir_path(p, i, &path, err) < 0 || fs_remove_tree(path, err) < 0)
 			return -1;
 	}
 	netfiles_remove(p->root);
@@ -202,6 +204,7 @@ static struct pod *pod_new(const struct container *c, const struct spec *s, stru
 	if (!p)
 		goto fail;
 	pthread_mutex_init(&p->files, NULL);
+	pthread_mutex_init(&p->hugepages, NULL);
 	p->virtual = s->a.virtual_pod;
 	p->host_network = s->a.host_network;
 	p->members = 1;
@@ -259,26 +262,30 @@ int pod_join(struct container *c, const char *id, struct gcs_error *err)
 	return ret;
 }
 
-int pod_lock_files(struct pod *p, struct gcs_error *err)
+int pod_open_dir(struct pod *p, const char *dir, struct gcs_error *err)
 {
+	_cleanup_free_ char *path = NULL;
 	bool closed;
+	int fd = -1;
 
+	if (asprintf(&path, "%s/%s", p->root, dir) < 0) {
+		path = NULL;
+		return gcs_fail(err, ENOMEM, HR_FAIL, "pod %s", p->id);
+	}
+	/* Whose creation has failed may be taking back just now what this one would find. */
 	pthread_mutex_lock(&p->files);
 	state_lock();
 	closed = p->closed;
 	state_unlock();
-	if (!closed)
-		return 0;
+	if (closed)
+		gcs_fail(err, 0, HR_FAIL, "pod %s: its sandbox has been deleted", p->id);
+	else if ((fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
+		gcs_fail(err, errno, HR_FAIL, "%s: open", path);
 	pthread_mutex_unlock(&p->files);
-	return gcs_fail(err, 0, HR_FAIL, "pod %s: its sandbox has been deleted", p->id);
+	return fd;
 }
 
-void pod_unlock_files(struct pod *p)
-{
-	pthread_mutex_unlock(&p->files);
-}
-
-void pod_undo_mounts(struct pod *p, struct path_list *made)
+void pod_undo_mounts(struct pod *p, struct fs_made *made)
 {
 	bool alone;
 
@@ -288,22 +295,25 @@ void pod_undo_mounts(struct pod *p, struct path_list *made)
 	alone = p->members <= 2;
 	state_unlock();
 	if (alone)
-		mounts_undo(p->root, made);
+		fs_made_undo(made);
+	else
+		fs_made_forget(made);
 	pthread_mutex_unlock(&p->files);
-	path_list_free(made);
 }
 
-int pod_close(struct pod *p, struct gcs_error *err)
+void pod_close(struct pod *p)
 {
+	struct gcs_error err;
 	int ret;
 
 	pthread_mutex_lock(&p->files);
 	state_lock();
 	p->closed = true;
 	state_unlock();
-	ret = unmount_all(p, err);
+	ret = unmount_all(p, &err);
 	pthread_mutex_unlock(&p->files);
-	return ret < 0 ? gcs_fail_prefix(err, "pod %s", p->id) : 0;
+	if (ret < 0)
+		log_warning("pod %s: %s", p->id, err.text);
 }
 
 int pod_leave(struct container *c, struct gcs_error *err)

@@ -20,8 +20,13 @@ struct pod {
 	bool ready;   /* the sandbox has been created */
 	bool closed;  /* it has been deleted: no container may join, its files go with the last one */
 	unsigned int members;
-	/* Held while something below @root is made, mounted or unmounted. Taken alone, or outside of the state lock. */
+	/*
+	 * Held while something below @root is opened, made or unmounted by those who do not own it alone. Taken alone, or outside of the
+	 * state lock. No file system that a container may have mounted is asked anything under it: that may never answer.
+	 */
 	pthread_mutex_t files;
+	/* Held by a workload's creation while it looks for huge pages, or mounts them. */
+	pthread_mutex_t hugepages;
 	unsigned int made; /* a bit for each directory that was not there before */
 };
 
@@ -34,15 +39,20 @@ int pod_make(struct container *c, const struct spec *s, struct gcs_error *err);
 /* Make the workload @c a member of a pod that is ready. */
 int pod_join(struct container *c, const char *id, struct gcs_error *err);
 
-/* A workload's way to the pod's directories: an error if the sandbox has been deleted. */
-int pod_lock_files(struct pod *p, struct gcs_error *err);
-void pod_unlock_files(struct pod *p);
+/*
+ * A workload's way to one of the pod's directories, which does not change when the pod is closed: nothing can be mounted there
+ * then. An error if its sandbox has been deleted.
+ */
+int pod_open_dir(struct pod *p, const char *dir, struct gcs_error *err);
 
-/* For a member whose creation failed: take back the directories that it had made, if nobody else can be using them. */
-void pod_undo_mounts(struct pod *p, struct path_list *made);
+/* For a member whose creation failed: take back what it had made, if nobody else can be using it. */
+void pod_undo_mounts(struct pod *p, struct fs_made *made);
 
-/* The sandbox is deleted: nobody may join any more, and what is mounted below the pod's directories is unmounted. */
-int pod_close(struct pod *p, struct gcs_error *err);
+/*
+ * The sandbox is deleted: nobody may join any more, and what is mounted below the pod's directories is unmounted. Workloads that run
+ * keep what they have. What cannot be unmounted is logged.
+ */
+void pod_close(struct pod *p);
 
 /* End @c's membership. The last one takes the pod down; if that fails @c is still a member. NULL: success. */
 int pod_leave(struct container *c, struct gcs_error *err);

@@ -17,6 +17,9 @@
 #define WORK_DIR "/run/gcs/runtime"
 #define LOG_MAX (1 << 20)
 
+/* The VM runs from its initramfs, and its init did not see to that. */
+static bool no_pivot;
+
 /*
  * Each call has a directory of its own for its log, pid file and process.json: calls run at the same time, and a
  * created init keeps its log open, which must not hold a disk.
@@ -58,8 +61,11 @@ static int call_begin(struct call *c, const struct container *container, const c
 
 int runtime_init(struct gcs_error *err)
 {
-	if (cgroup_make(RUNTIME_CGROUP, err) < 0)
+	int pivot = fs_can_pivot(err);
+
+	if (pivot < 0 || cgroup_make(RUNTIME_CGROUP, err) < 0)
 		return -1;
+	no_pivot = !pivot;
 	/* A former agent's calls have ended with it. */
 	if (fs_remove_tree(WORK_DIR, err) < 0)
 		return -1;
@@ -234,8 +240,7 @@ int runtime_create(struct container *c, const int files[3], struct child *init, 
 
 	if (call_begin(&k, c, "create", err) < 0)
 		return -1;
-	/* pivot_root is not possible when the VM runs from its initramfs. */
-	const char *args[] = { "create", "-b", c->bundle, "--no-pivot", NULL };
+	const char *args[] = { "create", "-b", c->bundle, no_pivot ? "--no-pivot" : NULL, NULL };
 
 	if (call_for_process(c, &k, args, files, init, master, err) == 0)
 		return 0;

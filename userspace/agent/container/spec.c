@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The OCI spec of a container: checked, and rewritten for the VM (lifecycle.md sections 3 and 4). */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -66,9 +67,13 @@ static void prepare_namespaces(struct container *c, struct json_object *namespac
 static void make_cwd(const struct container *c, struct json_object *process)
 {
 	const char *wrong = NULL, *cwd = string(process, "cwd", &wrong);
+	_cleanup_close_ int root = -1, fd = -1;
 
-	if (*cwd && strcmp(cwd, "/"))
-		fs_mkdir_in_root(c->rootfs, cwd, 0755, NULL, NULL, NULL);
+	if (!*cwd || !strcmp(cwd, "/"))
+		return;
+	root = open(c->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root >= 0)
+		fd = fs_mkdir_in(root, cwd, 0755, NULL, NULL);
 }
 
 /* json-c counts references without a lock: trees of different requests must not share a part. NULL gives NULL. */

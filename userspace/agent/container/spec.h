@@ -60,14 +60,18 @@ void mounts_add_bind(struct json_object *mounts, const char *destination, const 
 void mounts_set_shm(struct json_object *mounts, uint64_t kb);
 
 /*
- * The prefixes of lifecycle.md 3.2. @root: the pod's, which the caller holds. @rules: linux.resources.devices, to which
- * block devices are added. Directories that were made are added to @made, also on failure.
+ * The prefixes of lifecycle.md 3.2. @rules: linux.resources.devices, to which block devices are added. What is made in the pod's
+ * directories is added to c->made, and c->pins, also on failure.
  */
-int mounts_expand(const char *root, struct json_object *mounts, struct json_object *rules, struct path_list *made,
-		  struct gcs_error *err);
+int mounts_expand(struct container *c, struct json_object *mounts, struct json_object *rules, struct gcs_error *err);
 
-/* Take back what mounts_expand() has made below @root. */
-void mounts_undo(const char *root, struct path_list *made);
+/* --- shared.c -------------------------------------------------------------------------------- */
+
+/* @path in the pod's directory @dir, made if it is missing; *@source: what the runtime binds, until shared_unpin(). */
+int shared_dir(struct container *c, const char *dir, const char *path, char **source, struct gcs_error *err);
+
+/* The same in "hugepages", with huge pages of @size mounted on it. */
+int shared_hugepages(struct container *c, const char *path, const char *size, char **source, struct gcs_error *err);
 
 /* --- devices.c ------------------------------------------------------------------------------- */
 

@@ -44,13 +44,7 @@ static int set_devices(struct spec *s, struct json_object *rules, struct gcs_err
 
 static int set_mounts(struct container *c, struct spec *s, struct json_object *rules, struct gcs_error *err)
 {
-	int ret;
-
-	if (pod_lock_files(c->pod, err) < 0)
-		return -1;
-	ret = mounts_expand(c->pod->root, s->mounts, rules, &c->made_mounts, err);
-	pod_unlock_files(c->pod);
-	if (ret < 0 || netfiles_mount(c->pod->root, s->read_only, s->mounts, err) < 0)
+	if (mounts_expand(c, s->mounts, rules, err) < 0 || netfiles_mount(c->pod->root, s->read_only, s->mounts, err) < 0)
 		return -1;
 	if (s->a.shm_kb)
 		mounts_set_shm(s->mounts, s->a.shm_kb);

@@ -64,7 +64,7 @@ static void container_free(struct container *c)
 	}
 	json_object_put(c->rlimits);
 	json_object_put(c->user);
-	path_list_free(&c->made_mounts);
+	fs_made_forget(&c->made);
 	free(c->id);
 	free(c->activity_id);
 	free(c->bundle);

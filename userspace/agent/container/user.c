@@ -2,35 +2,66 @@
 /* Users and groups by name, from the container's own files (lifecycle.md 5.1). */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "cleanup.h"
 #include "container/internal.h"
 
-/* More is no list of users; it would all go into the agent's memory. */
+/* More is no list of users. */
 #define FILE_MAX (16 << 20)
+/* A longer line is a group with many members, which do not count. */
+#define LINE_SIZE 1024
 
 /*
- * A link in the untrusted root file system must not lead to the VM's own files, and a FIFO there must not hold up the
- * request for ever.
+ * In the untrusted root file system a link must not lead to the VM's own files, and what is no file must not even be opened: a device
+ * may act on that, a FIFO wait.
  */
 static FILE *open_in(const char *rootfs, const char *file)
 {
-	struct open_how how = { .flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
 	_cleanup_close_ int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int fd = root < 0 ? -1 : (int)syscall(SYS_openat2, root, file, &how, sizeof(how));
+	_cleanup_close_ int path = root < 0 ? -1 : fs_open_in(root, file, O_PATH);
+	_cleanup_close_ int fd = -1;
 	struct stat st;
-	FILE *f = NULL;
+	char link[32];
+	FILE *f;
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= FILE_MAX)
-		f = fdopen(fd, "r");
-	if (fd >= 0 && !f)
-		close(fd);
+	if (path < 0 || fstat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+		return NULL;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path);
+	fd = open(link, O_RDONLY | O_CLOEXEC);
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (f)
+		steal_fd(&fd);
 	return f;
+}
+
+/* The begin of the next line without its end. One with a NUL is empty: what comes behind would be hidden. False at the end. */
+static bool read_line(FILE *f, char line[LINE_SIZE], size_t *left)
+{
+	bool nul = false, cut = false;
+	size_t len = 0;
+	int c;
+
+	while (*left && (c = getc_unlocked(f)) != EOF) {
+		(*left)--;
+		if (c == '\n')
+			goto out;
+		nul |= !c;
+		cut |= len == LINE_SIZE - 1;
+		if (!cut)
+			line[len++] = c;
+	}
+	/* A last line may have no end, unless the file has grown since. */
+	if (!len || !*left)
+		return false;
+out:
+	line[nul ? 0 : len] = '\0';
+	/* A field that is cut is none. */
+	if (cut)
+		line[strrchr(line, ':') ? strrchr(line, ':') - line : 0] = '\0';
+	return true;
 }
 
 static bool number(const char *s, uint32_t *n)
@@ -61,14 +92,13 @@ static int lookup(const char *rootfs, const char *file, const char *name, bool b
 		  uint32_t *fourth)
 {
 	_cleanup_file_ FILE *f = open_in(rootfs, file);
-	_cleanup_free_ char *line = NULL;
-	size_t size = 0;
+	char line[LINE_SIZE];
+	size_t left = FILE_MAX;
 	int found = 0;
 
-	while (f && getline(&line, &size, f) > 0) {
+	while (f && read_line(f, line, &left)) {
 		char *field[4] = { NULL }, *rest = line;
 
-		line[strcspn(line, "\n")] = '\0';
 		for (int i = 0; i < 4; i++)
 			field[i] = strsep(&rest, ":");
 		if (!*line || !field[2] || *line == '#')
