@@ -1,16 +1,104 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests of pods share: OCI specifications as trees, and the requests of a container's life, which end the test when they fail. */
+/*
+ * What tests of pods share: an agent that must leave nothing behind, OCI specifications as trees, and the requests of a container's life,
+ * which end the test when they fail.
+ */
 #ifndef GCS_TEST_POD_H
 #define GCS_TEST_POD_H
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "oci.h"
+#include "kselftest_harness.h"
+
+#define E_FAIL (-2147467259)
+#define E_NO_SYSTEM (-1070137074)
 
 #define TYPE "io.kubernetes.cri.container-type"
 #define SANDBOX_ID "io.kubernetes.cri.sandbox-id"
 #define SKIP_NET "io.microsoft.cri.skip-pod-networking"
+
+#define FOREVER "[\"sleep\",\"1000\"]"
+#define TRACES_MAX (1 << 17)
+
+static bool cgroup_v1;
+
+/*
+ * Everything in the VM that a container may leave behind: mounts, files, cgroups and who is in them, the agent's children, and its open
+ * files, which are named by what they are of.
+ */
+static inline char *traces(struct host *h)
+{
+	char *command, *text = calloc(1, TRACES_MAX);
+	size_t len;
+	FILE *f;
+
+	/* Streams that nobody needs are closed on the thread that tells the end of a process, in order. */
+	if (host_wait(h, Z, host_external(h, "[\"true\"]", NULL, NULL, NULL)) != 0 || !text)
+		host_fail(h, "run a process of the VM");
+	if (asprintf(&command, "mkdir -p /run/gcs/c /run/test/scratch /run/crun /run/runc; "
+		     "{ cat /proc/mounts; find /run/gcs /run/crun /run/runc /run/test/scratch; "
+		     "p=$(find " CGROUP_ROOT " \\( -path '*/pods*' -o -path '*/runtime*' -o -path '*/gcs*' \\) -name cgroup.procs); "
+		     "echo \"$p\"; grep . $p; grep -l '^PPid:.%1$d$' /proc/[0-9]*/status 2>/dev/null; "
+		     "ls -l /proc/%1$d/fd | sed 's/.* -> //; s/[0-9]//g'; } | sort", h->agent) < 0)
+		host_fail(h, "no memory");
+	f = popen(command, "re");
+	if (!f)
+		host_fail(h, "list traces");
+	len = fread(text, 1, TRACES_MAX - 1, f);
+	if (pclose(f) != 0 || !len || len == TRACES_MAX - 1)
+		host_fail(h, "list traces: %zu bytes", len);
+	free(command);
+	return text;
+}
+
+FIXTURE(pod)
+{
+	struct host h;
+	char *before;
+};
+
+FIXTURE_SETUP(pod)
+{
+	if (!host_has_vsock())
+		SKIP(return, "needs vsock");
+	cgroup_v1 = cgroup_init(NULL) == 1;
+	host_start(&self->h, true, NULL);
+	self->before = traces(&self->h);
+}
+
+FIXTURE_TEARDOWN(pod)
+{
+	if (self->before) {
+		EXPECT_STREQ(self->before, traces(&self->h));
+	}
+	host_stop(&self->h);
+}
+
+static inline char *read_text(const char *path)
+{
+	char *text = calloc(1, 1024);
+	FILE *f = fopen(path, "re");
+
+	if (f) {
+		text[fread(text, 1, 1023, f)] = '\0';
+		fclose(f);
+	}
+	return text;
+}
+
+static inline int write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f)
+		return -1;
+	fputs(text, f);
+	return fclose(f);
+}
 
 /* --- specifications as trees ------------------------------------------------------------------ */
 

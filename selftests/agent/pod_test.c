@@ -7,77 +7,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cgroup.h"
 #include "pod.h"
-#include "kselftest_harness.h"
 
-#define E_FAIL (-2147467259)
 #define E_NOT_FOUND (-2147023728)
-#define E_NO_SYSTEM (-1070137074)
 #define E_SYSTEM_EXISTS (-1070137073)
 
 #define VIRTUAL "io.microsoft.cri.virtual-pod-id"
 #define HOST_NET "io.microsoft.virtualmachine.lcow.hostnetwork"
 #define PRIVILEGED "io.microsoft.virtualmachine.lcow.privileged"
-#define FOREVER "[\"sleep\",\"1000\"]"
-
-static bool cgroup_v1;
-
-/* Everything in the VM that a container may leave behind. */
-static char *traces(struct host *h)
-{
-	FILE *f = popen("mkdir -p /run/gcs/c /run/test/scratch /run/crun; cat /proc/mounts; "
-			"find /run/gcs /run/crun /run/runc /run/test/scratch 2>/dev/null | sort; "
-			"find /sys/fs/cgroup -path '*/pods*' -type d | sort", "re");
-	char *text = calloc(1, 1 << 16);
-	size_t len;
-
-	if (!f || !text)
-		host_fail(h, "list traces");
-	len = fread(text, 1, (1 << 16) - 1, f);
-	if (pclose(f) != 0 || !len || len == (1 << 16) - 1)
-		host_fail(h, "list traces: %zu bytes", len);
-	return text;
-}
-
-FIXTURE(pod)
-{
-	struct host h;
-	char *before;
-};
-
-FIXTURE_SETUP(pod)
-{
-	if (!host_has_vsock())
-		SKIP(return, "needs vsock");
-	cgroup_v1 = cgroup_init(NULL) == 1;
-	host_start(&self->h, true, NULL);
-	/* An answer tells that the agent has set itself up. */
-	host_call(&self->h, MSG_START, "none", "%s", "");
-	self->before = traces(&self->h);
-}
-
-FIXTURE_TEARDOWN(pod)
-{
-	if (self->before) {
-		EXPECT_STREQ(self->before, traces(&self->h));
-	}
-	host_stop(&self->h);
-}
 
 /* --- what is in the VM ------------------------------------------------------------------------ */
-
-static char *read_text(const char *path)
-{
-	char *text = calloc(1, 1024);
-	FILE *f = fopen(path, "re");
-
-	if (f) {
-		text[fread(text, 1, 1023, f)] = '\0';
-		fclose(f);
-	}
-	return text;
-}
 
 /* Is this the one process of the cgroup, as every controller sees it? */
 static bool is_in(int64_t pid, const char *cgroup)
@@ -105,16 +44,6 @@ static char *namespace_of(int64_t pid, const char *type)
 	n = readlink(path, target, sizeof(target) - 1);
 	target[n < 0 ? 0 : n] = '\0';
 	return strdup(target);
-}
-
-static int write_text(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "we");
-
-	if (!f)
-		return -1;
-	fputs(text, f);
-	return fclose(f);
 }
 
 /* --- tests ----------------------------------------------------------------------------------- */
