@@ -24,12 +24,18 @@ static unsigned int host_cid(void)
 	return cid ? strtoul(cid, NULL, 10) : VMADDR_CID_HOST;
 }
 
+int vsock_dial_error(int fd)
+{
+	socklen_t len = sizeof(int);
+	int err;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 ? errno : err;
+}
+
 /* A connect that a signal interrupted goes on by itself: wait for its end. Returns 0 or an errno. */
 static int connect_wait(int fd, const struct sockaddr_vm *addr)
 {
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	socklen_t len = sizeof(int);
-	int err;
 
 	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0)
 		return 0;
@@ -38,9 +44,7 @@ static int connect_wait(int fd, const struct sockaddr_vm *addr)
 	while (poll(&p, 1, -1) < 0)
 		if (errno != EINTR)
 			return errno;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
-		return errno;
-	return err;
+	return vsock_dial_error(fd);
 }
 
 /*
@@ -77,4 +81,17 @@ int vsock_dial(uint32_t port, struct gcs_error *err)
 			break;
 	}
 	return gcs_fail(err, e, HR_FAIL, "vsock port %u: connect to the host", port);
+}
+
+int vsock_dial_start(uint32_t port, struct gcs_error *err)
+{
+	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = host_cid(), .svm_port = port };
+	_cleanup_close_ int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return gcs_fail(err, errno, HR_FAIL, "vsock port %u: socket", port);
+	size_rings(fd);
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 && errno != EINPROGRESS)
+		return gcs_fail(err, errno, HR_FAIL, "vsock port %u: connect to the host", port);
+	return steal_fd(&fd);
 }

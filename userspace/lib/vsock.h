@@ -14,4 +14,11 @@
  */
 int vsock_dial(uint32_t port, struct gcs_error *err);
 
+/*
+ * The same for who must not wait: one attempt. The socket, which does not block, becomes writable when it is over; then
+ * vsock_dial_error() returns 0 or an errno.
+ */
+int vsock_dial_start(uint32_t port, struct gcs_error *err);
+int vsock_dial_error(int fd);
+
 #endif
