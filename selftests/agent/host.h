@@ -127,6 +127,9 @@ void host_stream_listen(struct host *h, struct host_stream *s);
 void host_stream_accept(struct host_stream *s);
 void host_stream_close(struct host_stream *s);
 
+/* Close, and listen on the same port: a host that has been away. */
+void host_stream_again(struct host *h, struct host_stream *s);
+
 /*
  * Everything until the end of the stream, at most WAIT_MS between two parts; malloc'd, NUL-terminated. Then closes, as
  * the host does.

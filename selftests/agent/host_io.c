@@ -75,6 +75,12 @@ void host_stream_close(struct host_stream *s)
 	s->fd = s->listener = -1;
 }
 
+void host_stream_again(struct host *h, struct host_stream *s)
+{
+	host_stream_close(s);
+	s->listener = host_listen(h, s->port);
+}
+
 char *host_stream_read(struct host_stream *s, size_t *len)
 {
 	size_t n = 0, room = 4096;

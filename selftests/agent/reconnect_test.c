@@ -2,6 +2,7 @@
 /* Conformance: broken frames, lost connections, what may follow them (bridge.md 2, 3 and 12.2). */
 #include <endian.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host_io.h"
 #include "oci.h"
 #include "kselftest_harness.h"
 
@@ -183,9 +185,143 @@ TEST_F_TIMEOUT(reconnect, what_happened_meanwhile_is_held_until_the_host_names_t
 	EXPECT_EQ(0, oci_delete(h, "r2"));
 }
 
+/* The lines that seq prints, from @first to @last. */
+static char *lines(int first, int last)
+{
+	char *text = malloc((last - first + 1) * 8 + 1), *at = text;
+
+	for (int i = first; i <= last; i++)
+		at += sprintf(at, "%d\n", i);
+	return text;
+}
+
+/* The next bytes of the stream are those of @text. */
+static bool comes(struct host_stream *s, const char *text)
+{
+	size_t len = strlen(text), got = 0;
+	char buf[16384];
+	ssize_t n;
+
+	while (got < len) {
+		n = host_readable(s->fd, host_now_ms() + WAIT_MS) ?
+			read(s->fd, buf, len - got < sizeof(buf) ? len - got : sizeof(buf)) : -1;
+		if (n <= 0 || memcmp(buf, text + got, n)) {
+			printf("# %zu of %zu bytes came, then %zd\n", got, len, n);
+			return false;
+		}
+		got += n;
+	}
+	return true;
+}
+
+#define WAIT_FOREVER(pid) ",\"ProcessId\":%d,\"TimeoutInMs\":4294967295", (int)(pid)
+#define PROBE(pid) ",\"ProcessId\":%d,\"TimeoutInMs\":50", (int)(pid)
+#define KEPT (128 * 1024)
+
+TEST_F_TIMEOUT(reconnect, an_init_waits_for_the_next_host_which_gets_every_byte, 180)
+{
+	static const char script[] = "mkfifo /tmp/f; seq 1 20000 >&2; seq 1 60000; read a </tmp/f; seq 60001 120000; seq 20001 30000 >&2; exit 3";
+	struct host *h = &self->h;
+	char *all = lines(1, 120000), *first = lines(1, 60000), *errors = lines(1, 30000), *text, *args;
+	struct host_stream out, err;
+	int64_t pid;
+	uint64_t wait;
+
+	ASSERT_LT(0, asprintf(&args, "[\"sh\",\"-c\",\"%s\"]", script));
+	ASSERT_EQ(0, oci_create(h, "l1", args));
+	pid = oci_start(h, "l1", NULL, &out, &err);
+	ASSERT_LT(0, pid);
+	wait = host_ask(h, MSG_WAIT_FOR_PROCESS, "l1", WAIT_FOREVER(pid));
+	EXPECT_EQ(0, host_call(h, MSG_START, "l1", "%s", "")); /* the wait has been read */
+	/* All of the one was read; of the other most has come and was not. */
+	ASSERT_TRUE(comes(&out, first));
+	ASSERT_TRUE(comes(&err, "1\n2\n3\n"));
+	close(h->listener);
+	host_stream_again(h, &out);
+	host_stream_again(h, &err);
+	host_drop(h);
+	oci_go_on(pid); /* it writes more than there is room for */
+	host_listen_bridge(h);
+	again(h);
+	host_stream_accept(&out);
+	host_stream_accept(&err);
+	EXPECT_EQ(E_TIMEOUT, host_call(h, MSG_WAIT_FOR_PROCESS, "l1", PROBE(pid)));
+	text = host_stream_read(&out, NULL);
+	EXPECT_STREQ(all + strlen(first) - KEPT, text);
+	free(text);
+	text = host_stream_read(&err, NULL);
+	EXPECT_STREQ(errors, text);
+	free(text);
+	EXPECT_EQ(3, answer_number(host_answer(h, wait), "ExitCode"));
+	EXPECT_STREQ("UnexpectedExit", host_notified(h, "l1", NULL));
+	EXPECT_EQ(0, oci_delete(h, "l1"));
+	free(all);
+	free(first);
+	free(errors);
+	free(args);
+}
+
+TEST_F_TIMEOUT(reconnect, an_exit_without_a_host_is_told_when_the_next_one_has_the_output, 180)
+{
+	struct host *h = &self->h;
+	struct host_stream out, err;
+	int64_t pid;
+	uint64_t wait;
+	char *text;
+
+	ASSERT_EQ(0, oci_create(h, "l2", "[\"sh\",\"-c\",\"mkfifo /tmp/f; echo one; read a </tmp/f; echo two; echo three >&2; exit 6\"]"));
+	pid = oci_start(h, "l2", NULL, &out, &err);
+	ASSERT_LT(0, pid);
+	wait = host_ask(h, MSG_WAIT_FOR_PROCESS, "l2", WAIT_FOREVER(pid));
+	EXPECT_EQ(0, host_call(h, MSG_START, "l2", "%s", ""));
+	ASSERT_TRUE(comes(&out, "one\n"));
+	close(h->listener);
+	host_drop(h);
+	host_stream_again(h, &out);
+	host_stream_again(h, &err);
+	oci_go_on(pid);
+	ASSERT_TRUE(gone(pid));
+	host_listen_bridge(h);
+	again(h);
+	host_stream_accept(&out);
+	host_stream_accept(&err);
+	EXPECT_TRUE(silent(h, 300));
+	EXPECT_EQ(E_TIMEOUT, host_call(h, MSG_WAIT_FOR_PROCESS, "l2", PROBE(pid)));
+	text = host_stream_read(&out, NULL);
+	EXPECT_STREQ("one\ntwo\n", text); /* nobody could know that the first line had arrived */
+	free(text);
+	text = host_stream_read(&err, NULL);
+	EXPECT_STREQ("three\n", text);
+	free(text);
+	EXPECT_EQ(6, answer_number(host_answer(h, wait), "ExitCode"));
+	EXPECT_STREQ("UnexpectedExit", host_notified(h, "l2", NULL));
+	EXPECT_EQ(0, oci_delete(h, "l2"));
+}
+
+TEST_F_TIMEOUT(reconnect, a_stream_that_a_host_closes_whose_bridge_lives_is_not_dialled_again, 180)
+{
+	struct host *h = &self->h;
+	struct host_stream out;
+	int64_t pid;
+
+	ASSERT_EQ(0, oci_create(h, "l3", "[\"sh\",\"-c\",\"mkfifo /tmp/f; echo one; read a </tmp/f; head -c 600000 /dev/zero; exit 4\"]"));
+	pid = oci_start(h, "l3", NULL, &out, NULL);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(comes(&out, "one\n"));
+	host_stream_again(h, &out);
+	oci_go_on(pid);
+	EXPECT_EQ(4, host_wait(h, "l3", pid));
+	EXPECT_FALSE(host_readable(out.listener, 0));
+	host_stream_close(&out);
+	EXPECT_STREQ("UnexpectedExit", host_notified(h, "l3", NULL));
+	EXPECT_EQ(0, oci_delete(h, "l3"));
+}
+
 TEST_F_TIMEOUT(reconnect, without_a_name_the_fallback_delivers, 180)
 {
 	struct host *h = &self->h;
+	uint64_t deaf;
+	struct host_stream out;
 	int64_t pid = host_external(h, "[\"sh\",\"-c\",\"exit 8\"]", NULL, NULL, NULL);
 	struct timespec a, b;
 	struct host_stream in;
@@ -196,14 +332,26 @@ TEST_F_TIMEOUT(reconnect, without_a_name_the_fallback_delivers, 180)
 	ASSERT_LT(0, pid);
 	wait = host_ask(h, MSG_WAIT_FOR_PROCESS, Z, ",\"ProcessId\":%d,\"TimeoutInMs\":4294967295", (int)pid);
 	EXPECT_EQ(0, host_call(h, MSG_START, Z, "%s", ""));
+	/* And of a container the output that the next host does not ask for is given up. */
+	ASSERT_EQ(0, oci_create(h, "r3", "[\"sh\",\"-c\",\"mkfifo /tmp/f; echo one; read a </tmp/f; head -c 600000 /dev/zero; exit 7\"]"));
+	pid = oci_start(h, "r3", NULL, &out, NULL);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(comes(&out, "one\n"));
+	deaf = host_ask(h, MSG_WAIT_FOR_PROCESS, "r3", WAIT_FOREVER(pid));
+	EXPECT_EQ(0, host_call(h, MSG_START, Z, "%s", ""));
+	host_stream_close(&out);
 	host_drop(h);
 	again(h);
+	oci_go_on(pid);
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	host_stream_close(&in);
 	EXPECT_EQ(8, answer_number(host_answer(h, wait), "ExitCode"));
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	EXPECT_LE(8, b.tv_sec - a.tv_sec);
 	EXPECT_GE(20, b.tv_sec - a.tv_sec);
+	EXPECT_EQ(7, answer_number(host_answer(h, deaf), "ExitCode"));
+	EXPECT_STREQ("UnexpectedExit", host_notified(h, "r3", NULL));
+	EXPECT_EQ(0, oci_delete(h, "r3"));
 }
 
 TEST_F_TIMEOUT(reconnect, a_response_to_a_lost_connection_is_dropped, 180)

@@ -236,6 +236,45 @@ TEST_F_TIMEOUT(tty, an_init_does_not_notice_a_host_that_closes_its_streams, 180)
 	EXPECT_EQ(0, oci_delete(h, "t4"));
 }
 
+TEST_F_TIMEOUT(tty, a_terminal_and_its_keys_survive_the_loss_of_the_host, 180)
+{
+	struct host *h = &self->h;
+	struct host_stream in, out;
+	int64_t pid;
+
+	ASSERT_EQ(0, create(h, "t5", "mkfifo /tmp/f; stty raw -echo; echo ready; head -n 2; read a </tmp/f; echo bye; exit 5", true));
+	pid = oci_start(h, "t5", &in, &out, NULL);
+	ASSERT_LT(0, pid);
+	expect(h, &out, "ready\n");
+	type(h, &in, "one\n");
+	expect(h, &out, "one\n");
+	host_stream_again(h, &in);
+	host_stream_again(h, &out);
+	host_drop(h);
+	host_accept_bridge(h, WAIT_MS);
+	host_negotiate(h);
+	h->next_id += 1000;
+	host_stream_accept(&in);
+	host_stream_accept(&out);
+	type(h, &in, "two\n");
+	expect(h, &out, "two\n");
+	/* Once more, and it ends while there is no host. */
+	close(h->listener);
+	host_stream_again(h, &out);
+	host_drop(h);
+	oci_go_on(pid);
+	host_listen_bridge(h);
+	host_accept_bridge(h, WAIT_MS);
+	host_negotiate(h);
+	h->next_id += 1000;
+	host_stream_accept(&out);
+	EXPECT_STREQ("bye\n", host_stream_read(&out, NULL));
+	EXPECT_EQ(5, host_wait(h, "t5", pid));
+	host_stream_close(&in);
+	host_notified(h, "t5", NULL);
+	EXPECT_EQ(0, oci_delete(h, "t5"));
+}
+
 /* --- further processes ------------------------------------------------------------------------ */
 
 FIXTURE(tty_exec)

@@ -29,6 +29,10 @@ static void no_finished(const struct module_finished *f)
 {
 }
 
+static void no_lost(uint64_t id, uint64_t kept)
+{
+}
+
 static void no_missed(void)
 {
 }
@@ -48,7 +52,7 @@ static pid_t finder(enum way way, int controller, int *go, int *done)
 		unsigned int host;
 		double time;
 
-		if (event_start(&err) || storage_init(&err) || (way == MODULE && module_init(no_finished, no_missed, &err)) ||
+		if (event_start(&err) || storage_init(&err) || (way == MODULE && module_init(no_finished, no_lost, no_missed, &err)) ||
 		    scsi_host_number(controller, &host, &err))
 			bench_die(err.text);
 		if (write(from[1], &time, sizeof(time)) != sizeof(time) || read(to[0], &time, 1) != 1)

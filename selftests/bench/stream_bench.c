@@ -106,7 +106,7 @@ static void relay(int sock, size_t size, int report, int cpu_report)
 
 	if (pipe(relay_done) || event_start(&err) || stdio_init(false, &err))
 		_exit(1);
-	set = stdio_new(want, files, &err);
+	set = stdio_new(want, false, files, &err);
 	if (!set)
 		_exit(1);
 	pid = start_writer(files[1], size, report);

@@ -23,6 +23,7 @@ static struct nl_sock *events;	/* multicast, used on the event thread only */
 static struct nl_sock *queries; /* dumps, used on the event thread only */
 static int family;
 static module_finished_fn on_finished;
+static module_lost_fn on_lost;
 static module_missed_fn on_missed;
 
 static uint64_t get_u64(struct nlattr **a, int which)
@@ -49,6 +50,10 @@ static int event_message(struct nl_msg *msg, void *arg)
 
 	if (parse(msg, a) < 0)
 		return NL_OK;
+	if (gh->cmd == GCS_CMD_STREAM_LOST) {
+		on_lost(get_u64(a, GCS_A_STREAM_ID), get_u64(a, GCS_A_STREAM_KEPT));
+		return NL_OK;
+	}
 	if (gh->cmd == GCS_CMD_STREAM_FINISHED)
 		f = (struct module_finished){
 			.id = get_u64(a, GCS_A_STREAM_ID),
@@ -73,30 +78,34 @@ static int event_message(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
-struct ids {
-	uint64_t *ids;
+struct list {
+	struct module_stream *streams;
 	size_t count;
 };
 
 static int dump_message(struct nl_msg *msg, void *arg)
 {
 	struct nlattr *a[GCS_A_MAX + 1];
-	struct ids *l = arg;
-	uint64_t *bigger;
+	struct module_stream *bigger;
+	struct list *l = arg;
 
 	if (parse(msg, a) < 0)
 		return NL_OK;
-	bigger = reallocarray(l->ids, l->count + 1, sizeof(*bigger));
+	bigger = reallocarray(l->streams, l->count + 1, sizeof(*bigger));
 	if (!bigger)
 		return -NLE_NOMEM;
-	l->ids = bigger;
-	/* A message is of one of them, and they have no id in common. */
-	l->ids[l->count++] = get_u64(a, GCS_A_STREAM_ID) | get_u64(a, GCS_A_TTY_ID);
+	l->streams = bigger;
+	l->streams[l->count++] = (struct module_stream){
+		/* A message is of one of them, and they have no id in common. */
+		.id = get_u64(a, GCS_A_STREAM_ID) | get_u64(a, GCS_A_TTY_ID),
+		.kept = get_u64(a, GCS_A_STREAM_KEPT),
+		.lost = get_u32(a, GCS_A_STREAM_STATE) == GCS_STATE_LOST,
+	};
 	return NL_OK;
 }
 
 /* The kernel answers a dump within the request: this does not wait for anything. */
-static int dump(struct ids *l, uint8_t cmd)
+static int dump(struct list *l, uint8_t cmd)
 {
 	struct nl_msg *msg = nlmsg_alloc();
 	int ret = -NLE_NOMEM;
@@ -112,23 +121,23 @@ static int dump(struct ids *l, uint8_t cmd)
 	return ret;
 }
 
-int module_list(uint64_t **ids, size_t *count, struct gcs_error *err)
+int module_list(struct module_stream **streams, size_t *count, struct gcs_error *err)
 {
-	struct ids l;
+	struct list l;
 	int ret;
 
 	/* A list that changed while it was read is incomplete. */
 	do {
-		l = (struct ids){ 0 };
+		l = (struct list){ 0 };
 		ret = dump(&l, GCS_CMD_STREAM_GET);
 		if (ret >= 0)
 			ret = dump(&l, GCS_CMD_TTY_GET);
 		if (ret < 0)
-			free(l.ids);
+			free(l.streams);
 	} while (ret == -NLE_DUMP_INTR);
 	if (ret < 0)
 		return gcs_fail(err, 0, HR_FAIL, "gcs.ko: list streams and terminals: %s", nl_geterror(ret));
-	*ids = l.ids;
+	*streams = l.streams;
 	*count = l.count;
 	return 0;
 }
@@ -179,11 +188,12 @@ static int listen_events(struct gcs_error *err)
 	return 0;
 }
 
-int module_init(module_finished_fn finished, module_missed_fn missed, struct gcs_error *err)
+int module_init(module_finished_fn finished, module_lost_fn lost, module_missed_fn missed, struct gcs_error *err)
 {
 	struct gcs_info info = { .size = sizeof(info) };
 
 	on_finished = finished;
+	on_lost = lost;
 	on_missed = missed;
 	device = open("/dev/" GCS_DEVICE_NAME, O_RDWR | O_CLOEXEC);
 	if (device < 0)
@@ -225,13 +235,23 @@ int module_stream_open(uint32_t flags, int socket, uint64_t cookie, int *file, u
 	return 0;
 }
 
+static int stream_attach(const struct gcs_stream_attach *a, struct gcs_error *err)
+{
+	if (ioctl(device, GCS_STREAM_ATTACH, a) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "gcs.ko: stream %llu: attach its socket", (unsigned long long)a->id);
+	return 0;
+}
+
 int module_stream_attach(uint64_t id, int socket, struct gcs_error *err)
 {
-	struct gcs_stream_attach a = { .size = sizeof(a), .id = id, .socket_fd = socket };
+	return stream_attach(&(struct gcs_stream_attach){ .size = sizeof(struct gcs_stream_attach), .id = id,
+							  .socket_fd = socket }, err);
+}
 
-	if (ioctl(device, GCS_STREAM_ATTACH, &a) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "gcs.ko: stream %llu: attach its socket", (unsigned long long)id);
-	return 0;
+int module_stream_attach_again(uint64_t id, int socket, uint64_t offset, struct gcs_error *err)
+{
+	return stream_attach(&(struct gcs_stream_attach){ .size = sizeof(struct gcs_stream_attach), .flags = GCS_ATTACH_OFFSET,
+							  .id = id, .socket_fd = socket, .offset = offset }, err);
 }
 
 int module_stream_finish(uint64_t id, uint32_t flags, uint32_t idle_ms, uint32_t deadline_ms, struct gcs_error *err)

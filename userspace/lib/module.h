@@ -20,14 +20,17 @@ struct module_finished {
 /* On the event thread. */
 typedef void (*module_finished_fn)(const struct module_finished *f);
 
+/* A stream with GCS_STREAM_KEEP has lost its connection; the oldest byte that it still has is @kept. On the event thread. */
+typedef void (*module_lost_fn)(uint64_t id, uint64_t kept);
+
 /* Events were missed: ask with module_list() what there is. On the event thread. */
 typedef void (*module_missed_fn)(void);
 
 /*
- * Open /dev/gcs, check what it can do, and listen for finished streams and terminals. Call once, after event_start(). An error
+ * Open /dev/gcs, check what it can do, and listen for what becomes of streams and terminals. Call once, after event_start(). An error
  * if there is no usable module.
  */
-int module_init(module_finished_fn finished, module_missed_fn missed, struct gcs_error *err);
+int module_init(module_finished_fn finished, module_lost_fn lost, module_missed_fn missed, struct gcs_error *err);
 
 /* /dev/gcs, or -1: there is no module, or it does not have @feature (GCS_FEATURE_*). */
 int module_device(uint64_t feature);
@@ -36,8 +39,17 @@ int module_device(uint64_t feature);
 int module_stream_open(uint32_t flags, int socket, uint64_t cookie, int *file, uint64_t *id, struct gcs_error *err);
 int module_stream_attach(uint64_t id, int socket, struct gcs_error *err);
 
-/* The ids of all streams and terminals; free *@ids. On the event thread only. */
-int module_list(uint64_t **ids, size_t *count, struct gcs_error *err);
+/* Give one that was lost another connection, which gets what was sent from @offset on, too. */
+int module_stream_attach_again(uint64_t id, int socket, uint64_t offset, struct gcs_error *err);
+
+/* A stream or a terminal; @lost and @kept as module_lost_fn says it. */
+struct module_stream {
+	uint64_t id, kept;
+	bool lost;
+};
+
+/* All of them; free *@streams. On the event thread only. */
+int module_list(struct module_stream **streams, size_t *count, struct gcs_error *err);
 
 /* Returns 1 if the stream has finished already. */
 int module_stream_finish(uint64_t id, uint32_t flags, uint32_t idle_ms, uint32_t deadline_ms, struct gcs_error *err);

@@ -82,6 +82,7 @@ static void *run_dialled(void *arg)
 
 		shutdown(fd, SHUT_RDWR);
 		writer_detach();
+		container_host(false);
 		if (!worked)
 			wait_redial(timer);
 	}

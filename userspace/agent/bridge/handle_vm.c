@@ -40,6 +40,7 @@ int handle_negotiate(struct request *rq, void *message, void *response, struct g
 		.dump_stacks = true,
 		.delete_container_state = true,
 	};
+	container_host(true);
 	return 0;
 }
 

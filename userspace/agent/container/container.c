@@ -43,6 +43,11 @@ int container_init(const struct container_options *options, struct gcs_error *er
 	return stdio_init(options->use_kmod, err);
 }
 
+void container_host(bool there)
+{
+	stdio_host(there);
+}
+
 static int copy(char **to, const char *from, const struct container *c, struct gcs_error *err)
 {
 	*to = strdup(from ? from : "");
@@ -206,6 +211,7 @@ static int start(struct container *c, const struct process_stdio *ports, struct 
 		c->started = true;
 		if (log >= 0)
 			stdio_log(c->init->stdio, steal_fd(&log));
+		stdio_redial(c->init->stdio, ports);
 		ret = stdio_attach(c->init->stdio, sockets, err);
 	}
 	state_unlock();

@@ -32,6 +32,9 @@ struct container_options {
 /* Call once, after event_start(). With use_kmod and no usable /dev/gcs: an error, not a fallback. */
 int container_init(const struct container_options *options, struct gcs_error *err);
 
+/* The host has negotiated, or has gone with its bridge; the first call says that it is there. After event_start(). */
+void container_host(bool there);
+
 struct container_config {
 	const char *activity_id;     /* "" if the request had none */
 	const char *bundle;	     /* OciBundlePath, absolute */

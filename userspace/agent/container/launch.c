@@ -28,7 +28,7 @@ static struct stdio *make_with_streams(struct container *c, struct json_object *
 {
 	int files[3], no_master;
 	bool logged = is_init && c->tee_log;
-	struct stdio *stdio = logged ? stdio_new_logged(want, files, err) : stdio_new(want, files, err);
+	struct stdio *stdio = logged ? stdio_new_logged(want, files, err) : stdio_new(want, is_init, files, err);
 
 	stdio = connect_now(stdio, sockets, err);
 	if (!stdio)

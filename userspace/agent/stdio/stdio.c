@@ -53,9 +53,9 @@ static struct stdio *made_by(const struct stdio_engine *e, struct stdio *s)
 	return s;
 }
 
-struct stdio *stdio_new(const bool want[3], int files[3], struct gcs_error *err)
+struct stdio *stdio_new(const bool want[3], bool keep, int files[3], struct gcs_error *err)
 {
-	return made_by(engine, engine->new(want, files, err));
+	return made_by(engine, engine->new(want, keep, files, err));
 }
 
 struct stdio *stdio_new_tty(int master, struct gcs_error *err)
@@ -65,7 +65,7 @@ struct stdio *stdio_new_tty(int master, struct gcs_error *err)
 
 struct stdio *stdio_new_logged(const bool want[3], int files[3], struct gcs_error *err)
 {
-	return made_by(stdio_user_engine(), stdio_user_engine()->new(want, files, err));
+	return made_by(stdio_user_engine(), stdio_user_engine()->new(want, true, files, err));
 }
 
 struct stdio *stdio_new_tty_logged(int master, struct gcs_error *err)
@@ -76,6 +76,15 @@ struct stdio *stdio_new_tty_logged(int master, struct gcs_error *err)
 void stdio_log(struct stdio *s, int log)
 {
 	engine_of(s)->log(s, log);
+}
+
+void stdio_redial(struct stdio *s, const struct process_stdio *ports)
+{
+	struct stdio_base *base = (struct stdio_base *)s;
+
+	base->ports[0] = ports->use_stdin ? ports->stdin_port : 0;
+	base->ports[1] = ports->use_stdout ? ports->stdout_port : 0;
+	base->ports[2] = ports->use_stderr ? ports->stderr_port : 0;
 }
 
 int stdio_attach(struct stdio *s, int sockets[3], struct gcs_error *err)

@@ -6,6 +6,10 @@
  * The life of a set: stdio_new() -> the process is made with files[] -> stdio_attach() -> data flows ->
  * stdio_finish() when the process has ended -> done -> stdio_put(). Before stdio_attach(), what is
  * written stays in the kernel and readers wait.
+ *
+ * A set after stdio_redial() outlives the host: what it writes waits for the host's return, as long as redial.c says, and then
+ * the last STDIO_KEEP bytes that the old connection took are sent once more, for nobody knows what of them has arrived. A
+ * terminal's are not: a screen does not bear them twice. Of any other set the connection's end is the end of the stream.
  */
 #ifndef GCS_STDIO_H
 #define GCS_STDIO_H
@@ -20,6 +24,8 @@
 #define STDIO_IDLE_MS 500
 /* How long everything written waits for the host's end of file. */
 #define STDIO_PEER_EOF_MS 5000
+/* What may be on its way to the host, or unread there, when it is lost (bridge.md 11.7). */
+#define STDIO_KEEP (128 * 1024)
 
 struct stdio;
 
@@ -38,8 +44,14 @@ int stdio_dial(const struct process_stdio *ports, int sockets[3], struct gcs_err
 /* Close what is open of three descriptors and set them to -1. */
 void stdio_close(int fds[3]);
 
-/* Make the streams that @want asks for; files[i] is the process's descriptor, -1 where not wanted: the caller's to close. */
-struct stdio *stdio_new(const bool want[3], int files[3], struct gcs_error *err);
+/* The host has negotiated, or has gone with its bridge. Any thread. */
+void stdio_host(bool there);
+
+/*
+ * Make the streams that @want asks for; files[i] is the process's descriptor, -1 where not wanted: the caller's to close. With @keep,
+ * and of a terminal, stdio_redial() may follow.
+ */
+struct stdio *stdio_new(const bool want[3], bool keep, int files[3], struct gcs_error *err);
 
 /*
  * The same for a process with a terminal: what it writes comes from the pty's @master, which stays the caller's, and what
@@ -53,6 +65,9 @@ struct stdio *stdio_new_tty_logged(int master, struct gcs_error *err);
 
 /* Before stdio_attach(), of a set made by these: from now on all output is appended to @log, too, which is taken over. */
 void stdio_log(struct stdio *s, int log);
+
+/* Before stdio_attach(): these ports are dialled again when the host was lost and is back; of stdin only a terminal's. */
+void stdio_redial(struct stdio *s, const struct process_stdio *ports);
 
 /*
  * Connect the streams to their sockets, which are taken over, on failure too. A stream without a socket behaves like
@@ -78,11 +93,12 @@ void stdio_put(struct stdio *s);
 /* What the struct stdio of each engine begins with. */
 struct stdio_base {
 	const struct stdio_engine *engine;
+	uint32_t ports[3]; /* of stdio_redial(), or 0 */
 };
 
 /* What an engine provides; the functions above call them. */
 struct stdio_engine {
-	struct stdio *(*new)(const bool want[3], int files[3], struct gcs_error *err);
+	struct stdio *(*new)(const bool want[3], bool keep, int files[3], struct gcs_error *err);
 	struct stdio *(*new_tty)(int master, struct gcs_error *err);
 	int (*attach)(struct stdio *s, int sockets[3], struct gcs_error *err);
 	void (*finish)(struct stdio *s, uint32_t deadline_ms, stdio_done_fn done, void *arg);

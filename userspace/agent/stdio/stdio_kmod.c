@@ -8,13 +8,18 @@
 
 #include "event.h"
 #include "module.h"
+#include "stdio/redial.h"
 #include "stdio/stdio.h"
 
 /* After a list of streams that could not be had: memory is short. */
 #define LIST_AGAIN_MS 100
 
 struct stream {
+	struct stdio *set;
 	uint64_t id;
+	uint64_t kept; /* the oldest byte that it had when it was lost */
+	bool waiting;  /* it is lost, and @redial has not called back yet */
+	struct redial redial;
 	bool exists;   /* it was made */
 	bool finished; /* the module has said so */
 	bool suspect;  /* events were missed: finished if it is not in the list taken since */
@@ -26,7 +31,7 @@ struct stdio {
 	int master;		  /* of the terminal, or -1 */
 	int stderr_socket;	  /* of a terminal: nothing is sent on it */
 	bool finishing;
-	uint32_t limit_ms; /* 0 = none */
+	uint32_t deadline_ms, limit_ms; /* 0 = none */
 	stdio_done_fn done;
 	void *arg;
 	struct stdio *next;
@@ -67,15 +72,45 @@ static void report(void)
 	}
 }
 
+/* With the lock held. */
+static void stream_lost(struct stream *st)
+{
+	st->waiting = true;
+	redial_lost(&st->redial, st->set->finishing);
+}
+
 /*
- * With the lock held. A terminal whose host has gone before its process goes on without: the process must not notice, so
- * what it writes is read and dropped. One that nobody has open any more would only end again.
+ * With the lock held. A terminal whose host has gone before its process goes on: with another one that waits for the host's return,
+ * or without, for the process must not notice, so what it writes is read and dropped. One that nobody has open any more would
+ * only end again.
  */
 static void stream_finished(struct stdio *s, struct stream *st, uint32_t reason)
 {
-	if (s->master < 0 || s->finishing || reason != GCS_REASON_PEER ||
-	    module_tty_open(GCS_TTY_DISCARD, s->master, &st->id, NULL) < 0)
+	uint32_t flags = st->redial.port ? 0 : GCS_TTY_DISCARD;
+
+	if (s->master < 0 || s->finishing || reason != GCS_REASON_PEER || module_tty_open(flags, s->master, &st->id, NULL) < 0) {
 		st->finished = true;
+		redial_stop(&st->redial);
+		return;
+	}
+	if (st->redial.port)
+		stream_lost(st);
+	if (s->streams[0].redial.port)
+		stream_lost(&s->streams[0]);
+}
+
+static void on_lost(uint64_t id, uint64_t kept)
+{
+	pthread_mutex_lock(&lock);
+	for (struct stdio *s = sets; s; s = s->next) {
+		for (int i = 1; i < 3; i++) {
+			if (!s->streams[i].exists || s->streams[i].id != id)
+				continue;
+			s->streams[i].kept = kept;
+			stream_lost(&s->streams[i]);
+		}
+	}
+	pthread_mutex_unlock(&lock);
 }
 
 static void on_finished(const struct module_finished *f)
@@ -98,7 +133,7 @@ static void on_list_timer(void *arg)
 
 static void on_missed(void)
 {
-	uint64_t *ids;
+	struct module_stream *list;
 	size_t count;
 
 	/* Streams made from here on need not be in the list. */
@@ -107,16 +142,19 @@ static void on_missed(void)
 		for (int i = 0; i < 3; i++)
 			s->streams[i].suspect = s->streams[i].exists;
 	pthread_mutex_unlock(&lock);
-	if (module_list(&ids, &count, NULL) < 0) {
+	if (module_list(&list, &count, NULL) < 0) {
 		event_timer_add(LIST_AGAIN_MS, on_list_timer, NULL, NULL);
 		return;
 	}
+	for (size_t n = 0; n < count; n++)
+		if (list[n].lost)
+			on_lost(list[n].id, list[n].kept);
 	pthread_mutex_lock(&lock);
 	for (struct stdio *s = sets; s; s = s->next) {
 		for (int i = 0; i < 3; i++) {
 			size_t n = 0;
 
-			while (n < count && ids[n] != s->streams[i].id)
+			while (n < count && list[n].id != s->streams[i].id)
 				n++;
 			/* Why, the event would have said: at worst it ends again, with another event. */
 			if (n == count && s->streams[i].suspect)
@@ -124,7 +162,7 @@ static void on_missed(void)
 		}
 	}
 	pthread_mutex_unlock(&lock);
-	free(ids);
+	free(list);
 	report();
 }
 
@@ -136,11 +174,68 @@ static int end_stream(struct stdio *s, int i, uint32_t flags, uint32_t idle_ms, 
 	return module_stream_finish(s->streams[i].id, flags, idle_ms, deadline_ms, err);
 }
 
+/* A terminal without a socket would end at once. */
+static bool end_waits(const struct stdio *s)
+{
+	return s->master >= 0 && s->streams[1].waiting;
+}
+
+/* Connect what was lost once more. @socket is taken over. */
+static int attach_again(struct stdio *s, struct stream *st, int socket)
+{
+	bool in = st == &s->streams[0];
+	int ret;
+
+	if (s->master >= 0)
+		ret = module_tty_attach(s->streams[1].id, 0, in ? socket : -1, in ? -1 : socket, NULL);
+	else
+		ret = module_stream_attach_again(st->id, socket, st->kept, NULL);
+	close(socket);
+	return ret;
+}
+
+static void on_connected(void *arg, int socket)
+{
+	struct stream *st = arg;
+	struct stdio *s = st->set;
+
+	pthread_mutex_lock(&lock);
+	st->waiting = false;
+	/* It is gone again, or the stream has finished, which its event says. */
+	if (attach_again(s, st, socket) < 0)
+		stream_lost(st);
+	else if (s->master >= 0 && s->finishing && end_stream(s, 1, 0, STDIO_IDLE_MS, s->deadline_ms, NULL) != 0)
+		st->finished = true;
+	pthread_mutex_unlock(&lock);
+	report();
+}
+
+/* The host does not want it, which the process must not notice: what it writes is dropped. */
+static void on_given_up(void *arg)
+{
+	struct stream *st = arg;
+	struct stdio *s = st->set;
+	int i = st - s->streams, ret;
+
+	pthread_mutex_lock(&lock);
+	st->waiting = false;
+	if (s->master >= 0 && !s->finishing)
+		ret = i ? module_tty_attach(st->id, GCS_TTY_DISCARD, -1, -1, NULL) : 0;
+	else
+		ret = end_stream(s, i, GCS_FINISH_DISCARD, 0, 1, NULL);
+	if (ret != 0)
+		st->finished = true;
+	pthread_mutex_unlock(&lock);
+	report();
+}
+
 static void kmod_put(struct stdio *s)
 {
 	struct stdio **at;
 
 	pthread_mutex_lock(&lock);
+	for (int i = 0; i < 3; i++)
+		redial_stop(&s->streams[i].redial);
 	for (at = &sets; *at && *at != s;)
 		at = &(*at)->next;
 	if (*at)
@@ -166,6 +261,8 @@ static struct stdio *new_set(struct gcs_error *err)
 		return NULL;
 	}
 	s->master = s->stderr_socket = -1;
+	for (int i = 0; i < 3; i++)
+		s->streams[i].set = s;
 	/* Listed before there is a stream, so that no finished event finds nobody. */
 	pthread_mutex_lock(&lock);
 	s->next = sets;
@@ -196,8 +293,9 @@ static struct stdio *kmod_new_tty(int master, struct gcs_error *err)
 	return s;
 }
 
-static struct stdio *kmod_new(const bool want[3], int files[3], struct gcs_error *err)
+static struct stdio *kmod_new(const bool want[3], bool keep, int files[3], struct gcs_error *err)
 {
+	const uint32_t output = GCS_STREAM_WRITE | (keep ? GCS_STREAM_KEEP : 0);
 	struct stdio *s = new_set(err);
 
 	files[0] = files[1] = files[2] = -1;
@@ -208,7 +306,7 @@ static struct stdio *kmod_new(const bool want[3], int files[3], struct gcs_error
 
 		if (!want[i])
 			continue;
-		if (module_stream_open(i ? GCS_STREAM_WRITE : GCS_STREAM_READ, -1, i, &files[i], &id, err) < 0) {
+		if (module_stream_open(i ? output : GCS_STREAM_READ, -1, i, &files[i], &id, err) < 0) {
 			stdio_close(files);
 			kmod_put(s);
 			return NULL;
@@ -226,6 +324,10 @@ static int kmod_attach(struct stdio *s, int sockets[3], struct gcs_error *err)
 {
 	int ret = 0;
 
+	pthread_mutex_lock(&lock);
+	for (int i = s->master < 0; i < 3; i++)
+		redial_arm(&s->streams[i].redial, sockets[i] < 0 ? 0 : s->base.ports[i], on_connected, on_given_up, &s->streams[i]);
+	pthread_mutex_unlock(&lock);
 	if (s->master >= 0) {
 		ret = module_tty_attach(s->streams[1].id, sockets[1] < 0 ? GCS_TTY_DISCARD : 0, sockets[0], sockets[1], err);
 		s->stderr_socket = sockets[2];
@@ -246,15 +348,18 @@ static int kmod_attach(struct stdio *s, int sockets[3], struct gcs_error *err)
 }
 
 /* With the lock held: the module replaces the times of a stream, so they are given to it in one order. */
-static void finish_streams(struct stdio *s, uint32_t deadline_ms)
+static void finish_streams(struct stdio *s)
 {
 	for (int i = 0; i < 3; i++) {
 		struct stream *st = &s->streams[i];
 
 		if (!st->exists || st->finished)
 			continue;
+		redial_ended(&st->redial);
+		if (end_waits(s))
+			continue;
 		/* A stream that is gone, or cannot be told to finish, is not waited for. */
-		if (end_stream(s, i, i ? GCS_FINISH_DISCARD : 0, i ? STDIO_IDLE_MS : 0, deadline_ms, NULL) != 0)
+		if (end_stream(s, i, i ? GCS_FINISH_DISCARD : 0, i ? STDIO_IDLE_MS : 0, s->deadline_ms, NULL) != 0)
 			st->finished = true;
 	}
 }
@@ -266,7 +371,9 @@ static void kmod_finish(struct stdio *s, uint32_t deadline_ms, stdio_done_fn don
 	if (s->stderr_socket >= 0)
 		close(s->stderr_socket);
 	s->stderr_socket = -1;
-	finish_streams(s, s->limit_ms ? s->limit_ms : deadline_ms);
+	redial_stop(&s->streams[0].redial);
+	s->deadline_ms = s->limit_ms ? s->limit_ms : deadline_ms;
+	finish_streams(s);
 	s->done = done;
 	s->arg = arg;
 	pthread_mutex_unlock(&lock);
@@ -276,9 +383,9 @@ static void kmod_finish(struct stdio *s, uint32_t deadline_ms, stdio_done_fn don
 static void kmod_limit(struct stdio *s, uint32_t ms)
 {
 	pthread_mutex_lock(&lock);
-	s->limit_ms = ms;
+	s->limit_ms = s->deadline_ms = ms;
 	/* A stream that has gone meanwhile is reported by its event, on the event thread. */
-	for (int i = 1; s->finishing && i < 3; i++)
+	for (int i = 1; s->finishing && !end_waits(s) && i < 3; i++)
 		if (s->streams[i].exists && !s->streams[i].finished)
 			end_stream(s, i, GCS_FINISH_DISCARD, STDIO_IDLE_MS, ms, NULL);
 	pthread_mutex_unlock(&lock);
@@ -295,5 +402,5 @@ static const struct stdio_engine engine = {
 
 const struct stdio_engine *stdio_kmod_engine(struct gcs_error *err)
 {
-	return module_init(on_finished, on_missed, err) < 0 ? NULL : &engine;
+	return module_init(on_finished, on_lost, on_missed, err) < 0 ? NULL : &engine;
 }

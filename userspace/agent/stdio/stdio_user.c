@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "event.h"
+#include "stdio/redial.h"
+#include "stdio/replay.h"
 #include "stdio/stdio.h"
 
 /* Work done for one stream before others get their turn. */
@@ -18,6 +20,7 @@
 
 enum state {
 	MOVING,	  /* data is moved, or dropped if there is no socket */
+	LOST,	  /* the connection is gone, and another may come: the process waits */
 	CLOSING,  /* output: all sent and half-closed, the host's end of file is awaited */
 	FINISHED, /* the connection is over; what is still written is dropped */
 };
@@ -32,6 +35,8 @@ struct stream {
 	enum state state;
 	char *rest; /* what was read and what the other side had no room for, from @rest_at to @rest_end */
 	size_t rest_at, rest_end;
+	struct replay replay;
+	struct redial redial;
 	bool moved; /* data since the idle timer was set */
 	bool ended; /* the process has ended: what others still write is sent, but not waited for longer than STDIO_IDLE_MS */
 };
@@ -78,10 +83,18 @@ static void drop_rest(struct stream *st)
 	st->rest_at = st->rest_end = 0;
 }
 
-static void drop_stream(struct stream *st)
+/* The stream's connection will not be made again. */
+static void end_connection(struct stream *st)
 {
 	set_timer(st, 0);
+	redial_stop(&st->redial);
 	drop_rest(st);
+	replay_drop(&st->replay);
+}
+
+static void drop_stream(struct stream *st)
+{
+	end_connection(st);
 	drop(&st->pipe, &st->pipe_event);
 	drop(&st->socket, &st->socket_event);
 }
@@ -90,9 +103,35 @@ static void drop_stream(struct stream *st)
 static void finish(struct stream *st)
 {
 	st->state = FINISHED;
-	set_timer(st, 0);
-	drop_rest(st);
+	end_connection(st);
 	drop(&st->socket, &st->socket_event);
+}
+
+/* The host does not want it, which the process must not notice. A terminal without a screen has no keys. */
+static void give_up(struct stream *st)
+{
+	finish(st);
+	if (st->tty)
+		drop_stream(&st->set->streams[0]);
+}
+
+/* The host, or its end of this output, is gone. */
+static void lose(struct stream *st)
+{
+	struct stream *in = &st->set->streams[0];
+
+	if (!st->redial.port) {
+		give_up(st);
+		return;
+	}
+	st->state = LOST;
+	set_timer(st, 0);
+	drop(&st->socket, &st->socket_event);
+	redial_lost(&st->redial, st->ended);
+	if (st->tty && in->redial.port && !st->ended) {
+		drop_stream(in);
+		redial_lost(&in->redial, false);
+	}
 }
 
 /* Everything was sent: half-close and await the host's end of file. */
@@ -141,9 +180,30 @@ static ssize_t read_some(struct stream *st)
 	return n < 0 && errno == EIO && st->tty ? 0 : n;
 }
 
+/* What the last connection took comes first, in front of the rest. Returns -1 without memory. */
+static int send_again(struct stream *st)
+{
+	size_t len;
+	char *all = replay_take(&st->replay, st->rest + st->rest_at, st->rest_end - st->rest_at, &len);
+
+	if (!all)
+		return -1;
+	drop_rest(st);
+	st->rest = all;
+	st->rest_end = len;
+	/* An empty one would look like an end. */
+	if (!len)
+		drop_rest(st);
+	return 0;
+}
+
 static ssize_t write_some(struct stream *st, const char *data, size_t len)
 {
-	return st->output ? send(st->socket, data, len, MSG_NOSIGNAL) : write(st->pipe, data, len);
+	ssize_t n = st->output ? send(st->socket, data, len, MSG_NOSIGNAL) : write(st->pipe, data, len);
+
+	if (n > 0 && st->output && st->redial.port && !st->tty)
+		replay_add(&st->replay, data, n);
+	return n;
 }
 
 /*
@@ -153,6 +213,7 @@ static ssize_t write_some(struct stream *st, const char *data, size_t len)
 static ssize_t move_chunk(struct stream *st)
 {
 	ssize_t n, sent;
+	bool gone;
 
 	if (st->rest) {
 		sent = write_some(st, st->rest + st->rest_at, st->rest_end - st->rest_at);
@@ -168,7 +229,9 @@ static ssize_t move_chunk(struct stream *st)
 	do
 		sent = write_some(st, buffer, n);
 	while (sent < 0 && errno == EINTR);
-	if (sent < 0 && errno != EAGAIN)
+	gone = sent < 0 && errno != EAGAIN;
+	/* What was read is for the next connection, if one may come. */
+	if (gone && !st->redial.port)
 		return -1;
 	if (sent < 0)
 		sent = 0;
@@ -180,7 +243,8 @@ static ssize_t move_chunk(struct stream *st)
 		return -1;
 	memcpy(st->rest, buffer + sent, n - sent);
 	st->rest_end = n - sent;
-	return n;
+	errno = EPIPE;
+	return gone ? -1 : n;
 }
 
 /* pipe -> socket. Returns true if there may be more to do at once. */
@@ -189,7 +253,7 @@ static bool move_output(struct stream *st)
 	size_t done = 0;
 	ssize_t n;
 
-	while (st->pipe >= 0 && done < SLICE) {
+	while (st->pipe >= 0 && st->state != LOST && done < SLICE) {
 		bool send = st->state == MOVING && st->socket >= 0;
 
 		if (send)
@@ -201,10 +265,7 @@ static bool move_output(struct stream *st)
 		if (n < 0 && errno == EAGAIN)
 			break;
 		if (n < 0 && send) {
-			/* The host does not want it, which the process must not notice. A terminal without a screen has no keys. */
-			finish(st);
-			if (st->tty)
-				drop_stream(&st->set->streams[0]);
+			lose(st);
 			continue;
 		}
 		if (n <= 0) {
@@ -280,14 +341,40 @@ static void settle(struct stdio *s)
  * Edge-triggered: both sides are watched all the time; moving goes on until one would block, and that one's
  * edge leads here again.
  */
+static void move(struct stream *st)
+{
+	if ((st->output ? move_output(st) : move_input(st)) && st->pipe_event)
+		/* Raises the edge again, behind those of the other streams. */
+		event_modify(st->pipe_event, EPOLLET | (st->output ? EPOLLIN : EPOLLOUT));
+}
+
+/* No byte will ever be taken again, as sending none tells. */
+static bool peer_gone(struct stream *st)
+{
+	return send(st->socket, "", 0, MSG_NOSIGNAL) < 0 && errno != EAGAIN && errno != EINTR;
+}
+
 static void on_ready(struct event *ev, uint32_t events, void *arg)
 {
 	struct stream *st = arg;
 
-	if ((st->output ? move_output(st) : move_input(st)) && st->pipe_event)
-		/* Raises the edge again, behind those of the other streams. */
-		event_modify(st->pipe_event, EPOLLET | (st->output ? EPOLLIN : EPOLLOUT));
+	move(st);
+	/* An idle stream has nothing to send by which it would find out. */
+	if (st->output && st->state == MOVING && ev == st->socket_event && events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR) &&
+	    peer_gone(st)) {
+		lose(st);
+		move(st);
+	}
 	settle(st->set);
+}
+
+static int watch(struct stream *st)
+{
+	if (!st->pipe_event)
+		st->pipe_event = event_add(st->pipe, EPOLLET | (st->output ? EPOLLIN : EPOLLOUT), on_ready, st, NULL);
+	if (st->pipe_event && st->socket >= 0)
+		st->socket_event = event_add(st->socket, EPOLLET | EPOLLIN | EPOLLOUT | EPOLLRDHUP, on_ready, st, NULL);
+	return st->pipe_event && (st->socket < 0 || st->socket_event) ? 0 : -1;
 }
 
 static void on_timer(void *arg)
@@ -309,6 +396,40 @@ static void on_timer(void *arg)
 	settle(st->set);
 }
 
+/* What was lost has a connection again. */
+static void on_connected(void *arg, int socket)
+{
+	struct stream *st = arg;
+	struct stdio *s = st->set;
+
+	st->socket = socket;
+	/* The way in was let go of. */
+	if (!st->output && s->streams[1].pipe >= 0)
+		st->pipe = fcntl(s->streams[1].pipe, F_DUPFD_CLOEXEC, 0);
+	if (st->pipe < 0 || watch(st) < 0 || send_again(st) < 0) {
+		if (st->output)
+			give_up(st);
+		else
+			drop_stream(st);
+	} else {
+		st->state = MOVING;
+		st->moved = false;
+		set_timer(st, st->ended ? STDIO_IDLE_MS : 0);
+	}
+	move(st);
+	settle(s);
+}
+
+static void on_given_up(void *arg)
+{
+	struct stream *st = arg;
+
+	if (st->output)
+		give_up(st);
+	move(st);
+	settle(st->set);
+}
+
 static void start(void *arg)
 {
 	struct stdio *s = arg;
@@ -322,12 +443,10 @@ static void start(void *arg)
 			drop_stream(st);
 			continue;
 		}
-		st->pipe_event = event_add(st->pipe, EPOLLET | (st->output ? EPOLLIN : EPOLLOUT), on_ready, st, NULL);
-		if (st->socket >= 0)
-			st->socket_event = event_add(st->socket, EPOLLET | EPOLLIN | EPOLLOUT | EPOLLRDHUP, on_ready, st,
-						     NULL);
+		if (st->output ? st->socket >= 0 : st->tty)
+			redial_arm(&st->redial, s->base.ports[i], on_connected, on_given_up, st);
 		/* Out of memory: the process gets an error instead of waiting for ever. */
-		if (!st->pipe_event || (st->socket >= 0 && !st->socket_event)) {
+		if (watch(st) < 0) {
 			drop_stream(st);
 			st->state = FINISHED;
 		}
@@ -339,9 +458,12 @@ static void on_deadline(void *arg)
 	struct stdio *s = arg;
 
 	s->deadline = NULL;
-	for (int i = 1; i < 3; i++)
-		if (s->streams[i].state != FINISHED)
-			finish(&s->streams[i]);
+	for (int i = 1; i < 3; i++) {
+		if (s->streams[i].state == FINISHED)
+			continue;
+		finish(&s->streams[i]);
+		move(&s->streams[i]);
+	}
 	settle(s);
 }
 
@@ -358,12 +480,12 @@ static void end(void *arg)
 		struct stream *st = &s->streams[i];
 
 		st->ended = true;
+		redial_ended(&st->redial);
 		if (st->state != MOVING)
 			continue;
 		st->moved = false;
 		set_timer(st, STDIO_IDLE_MS);
-		if (move_output(st) && st->pipe_event)
-			event_modify(st->pipe_event, EPOLLET | EPOLLIN);
+		move(st);
 	}
 	/* A limit that came first stays. */
 	if (s->deadline_ms && !s->deadline)
@@ -444,7 +566,7 @@ static struct stdio *user_new_tty(int master, struct gcs_error *err)
 	return s;
 }
 
-static struct stdio *user_new(const bool want[3], int files[3], struct gcs_error *err)
+static struct stdio *user_new(const bool want[3], bool keep, int files[3], struct gcs_error *err)
 {
 	struct stdio *s = new_set(want, false, err);
 	int p[2];
