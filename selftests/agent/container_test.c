@@ -369,6 +369,7 @@ TEST_F_TIMEOUT(container, waits_and_signals_from_before_the_start_to_after_the_e
 	struct host *h = &self->h;
 	struct host_stream out;
 	uint64_t early, limited;
+	unsigned int notified;
 	int pid = 0;
 
 	ASSERT_EQ(0, oci_create(h, "c16", "[\"sh\",\"-c\",\"trap 'echo usr1' USR1; trap 'exit 4' TERM; echo ready; while :; do :; done\"]"));
@@ -396,7 +397,9 @@ TEST_F_TIMEOUT(container, waits_and_signals_from_before_the_start_to_after_the_e
 	EXPECT_STREQ("", host_stream_read(&out, NULL));
 	EXPECT_EQ(4, answer_number(host_answer(h, early), "ExitCode"));
 	EXPECT_EQ(4, answer_number(host_answer(h, limited), "ExitCode"));
-	EXPECT_STREQ("GracefulExit", host_notified(h, "c16", NULL));
+	EXPECT_STREQ("GracefulExit", host_notified(h, "c16", &notified));
+	EXPECT_LT(host_answer(h, early)->order, notified);
+	EXPECT_LT(host_answer(h, limited)->order, notified);
 	/* The code is there without a wait. */
 	EXPECT_EQ(0, host_call(h, MSG_WAIT_FOR_PROCESS, "c16", ",\"ProcessId\":%d,\"TimeoutInMs\":0", pid));
 	EXPECT_EQ(4, answer_number(host_last(h), "ExitCode"));
@@ -409,21 +412,22 @@ TEST_F_TIMEOUT(container, waits_and_signals_from_before_the_start_to_after_the_e
 TEST_F_TIMEOUT(container, an_exit_is_reported_although_the_event_of_its_stream_was_missed, 180)
 {
 	struct host *h = &self->h;
-	struct host_stream out;
+	struct host_stream out, lost;
 	int64_t init, pid;
-	char text[6] = "";
+	char text[7] = "";
 	uint64_t wait;
 	int device, fd;
 
-	ASSERT_EQ(0, oci_create(h, "flood", "[\"sleep\",\"1000\"]"));
-	init = oci_start(h, "flood", NULL, NULL, NULL);
+	ASSERT_EQ(0, oci_create(h, "flood", "[\"sh\",\"-c\",\"mkfifo /tmp/f; echo first; read a </tmp/f; head -c 600000 /dev/zero; exit 9\"]"));
+	init = oci_start(h, "flood", NULL, &lost, NULL);
 	ASSERT_LT(0, init);
+	ASSERT_EQ(6, recv(lost.fd, text, 6, MSG_WAITALL));
 	pid = oci_exec(h, "flood", "[\"echo\",\"last\"]", NULL, &out, NULL);
 	ASSERT_LT(0, pid);
 	wait = host_ask(h, MSG_WAIT_FOR_PROCESS, "flood", FOREVER(pid));
 	/* It has ended, and is not reported as long as this host has not closed its end. */
 	ASSERT_EQ(5, recv(out.fd, text, 5, MSG_WAITALL));
-	EXPECT_STREQ("last\n", text);
+	EXPECT_EQ(0, memcmp("last\n", text, 5));
 	EXPECT_EQ(0, recv(out.fd, text, 1, 0));
 	EXPECT_FALSE(host_answered(h, wait, 500));
 
@@ -439,11 +443,12 @@ TEST_F_TIMEOUT(container, an_exit_is_reported_although_the_event_of_its_stream_w
 	}
 	close(device);
 	host_stream_close(&out);
+	host_stream_close(&lost);
 	ASSERT_EQ(0, kill(h->agent, SIGCONT));
 	EXPECT_EQ(0, answer_number(host_answer(h, wait), "ExitCode"));
-
-	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, "flood", PID(init)));
-	EXPECT_EQ(137, host_wait(h, "flood", init));
+	/* Nor was the loss of the init's stream missed: it does not wait for a host that has not gone. */
+	oci_go_on(init);
+	EXPECT_EQ(9, host_wait(h, "flood", init));
 	host_notified(h, "flood", NULL);
 	EXPECT_EQ(0, oci_delete(h, "flood"));
 }

@@ -16,6 +16,9 @@
 
 #define E_TIMEOUT (-1070137079)
 
+#define WAIT_FOREVER(pid) ",\"ProcessId\":%d,\"TimeoutInMs\":4294967295", (int)(pid)
+#define PROBE(pid) ",\"ProcessId\":%d,\"TimeoutInMs\":50", (int)(pid)
+
 FIXTURE(reconnect)
 {
 	struct host h;
@@ -138,19 +141,34 @@ TEST_F_TIMEOUT(reconnect, a_new_connection_is_not_negotiated, 180)
 TEST_F_TIMEOUT(reconnect, a_pending_wait_is_answered_with_its_old_id, 180)
 {
 	struct host *h = &self->h;
-	int64_t pid;
-	uint64_t wait;
+	uint64_t waits[4], later;
+	int64_t pids[3];
+	unsigned int notified;
 
 	ASSERT_EQ(0, oci_create(h, "r1", "[\"sleep\",\"1000\"]"));
-	pid = oci_start(h, "r1", NULL, NULL, NULL);
-	ASSERT_LT(0, pid);
-	wait = host_ask(h, MSG_WAIT_FOR_PROCESS, "r1", ",\"ProcessId\":%d,\"TimeoutInMs\":4294967295", (int)pid);
+	pids[0] = oci_start(h, "r1", NULL, NULL, NULL);
+	pids[1] = oci_exec(h, "r1", "[\"sleep\",\"1000\"]", NULL, NULL, NULL);
+	pids[2] = host_external(h, "[\"sleep\",\"1000\"]", NULL, NULL, NULL);
+	/* Two for the init. */
+	for (int i = 0; i < 4; i++) {
+		ASSERT_LT(0, pids[i % 3]);
+		waits[i] = host_ask(h, MSG_WAIT_FOR_PROCESS, i == 2 ? Z : "r1", WAIT_FOREVER(pids[i % 3]));
+	}
+	EXPECT_EQ(0, host_call(h, MSG_START, Z, "%s", "")); /* all waits have been read */
 	host_drop(h);
 	again(h);
-	EXPECT_EQ(E_TIMEOUT, host_call(h, MSG_WAIT_FOR_PROCESS, "r1", ",\"ProcessId\":%d,\"TimeoutInMs\":50", (int)pid));
-	EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, "r1", ",\"ProcessId\":%d", (int)pid));
-	EXPECT_EQ(137, answer_number(host_answer(h, wait), "ExitCode"));
-	EXPECT_STREQ("ForcedExit", host_notified(h, "r1", NULL));
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(E_TIMEOUT, host_call(h, MSG_WAIT_FOR_PROCESS, i == 2 ? Z : "r1", PROBE(pids[i])));
+	later = host_ask(h, MSG_WAIT_FOR_PROCESS, "r1", WAIT_FOREVER(pids[0]));
+	for (int i = 2; i >= 0; i--) {
+		EXPECT_EQ(0, host_call(h, MSG_SIGNAL_PROCESS, i == 2 ? Z : "r1", ",\"ProcessId\":%d", (int)pids[i]));
+		EXPECT_EQ(137, answer_number(host_answer(h, waits[i]), "ExitCode"));
+	}
+	EXPECT_STREQ("ForcedExit", host_notified(h, "r1", &notified));
+	EXPECT_EQ(137, answer_number(host_answer(h, waits[3]), "ExitCode"));
+	EXPECT_EQ(137, answer_number(host_answer(h, later), "ExitCode"));
+	EXPECT_LT(host_answer(h, waits[3])->order, notified);
+	EXPECT_LT(host_answer(h, later)->order, notified);
 	EXPECT_EQ(0, oci_delete(h, "r1"));
 }
 
@@ -214,8 +232,6 @@ static bool comes(struct host_stream *s, const char *text)
 	return true;
 }
 
-#define WAIT_FOREVER(pid) ",\"ProcessId\":%d,\"TimeoutInMs\":4294967295", (int)(pid)
-#define PROBE(pid) ",\"ProcessId\":%d,\"TimeoutInMs\":50", (int)(pid)
 #define KEPT (128 * 1024)
 
 TEST_F_TIMEOUT(reconnect, an_init_waits_for_the_next_host_which_gets_every_byte, 180)
@@ -296,6 +312,35 @@ TEST_F_TIMEOUT(reconnect, an_exit_without_a_host_is_told_when_the_next_one_has_t
 	EXPECT_EQ(6, answer_number(host_answer(h, wait), "ExitCode"));
 	EXPECT_STREQ("UnexpectedExit", host_notified(h, "l2", NULL));
 	EXPECT_EQ(0, oci_delete(h, "l2"));
+}
+
+TEST_F_TIMEOUT(reconnect, an_exit_does_not_wait_for_a_host_that_does_not_come, 180)
+{
+	struct host *h = &self->h;
+	struct host_stream out;
+	char port[40];
+	int64_t pid;
+	uint64_t wait;
+
+	ASSERT_EQ(0, oci_create(h, "l4", "[\"sh\",\"-c\",\"mkfifo /tmp/f; echo one; read a </tmp/f; echo two; exit 7\"]"));
+	pid = oci_start(h, "l4", NULL, &out, NULL);
+	ASSERT_LT(0, pid);
+	ASSERT_TRUE(comes(&out, "one\n"));
+	wait = host_ask(h, MSG_WAIT_FOR_PROCESS, "l4", WAIT_FOREVER(pid));
+	EXPECT_EQ(0, host_call(h, MSG_START, "l4", "%s", ""));
+	close(h->listener);
+	host_drop(h);
+	host_stream_close(&out);
+	oci_go_on(pid);
+	snprintf(port, sizeof(port), "vsock port %u", out.port);
+	json_object_put(host_log_line(h, port, "does not take this stream any more", 1));
+	host_listen_bridge(h);
+	again(h);
+	EXPECT_EQ(0, host_call(h, MSG_WAIT_FOR_PROCESS, "l4", PROBE(pid)));
+	EXPECT_EQ(7, answer_number(host_last(h), "ExitCode"));
+	EXPECT_EQ(7, answer_number(host_answer(h, wait), "ExitCode"));
+	EXPECT_STREQ("UnexpectedExit", host_notified(h, "l4", NULL));
+	EXPECT_EQ(0, oci_delete(h, "l4"));
 }
 
 TEST_F_TIMEOUT(reconnect, a_stream_that_a_host_closes_whose_bridge_lives_is_not_dialled_again, 180)

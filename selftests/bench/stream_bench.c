@@ -5,6 +5,7 @@
  * The same writer, with the same writes, to the same reader, over
  *   raw     the vsock connection itself
  *   stream  a stream of gcs.ko
+ *   kept    one that outlives its connection (GCS_STREAM_KEEP), as an init's
  *   relay   a pipe, and the agent's own user-space engine (agent/stdio/stdio_user.c) in a process of its own
  * The clock stops when the reader has read everything and closed.
  */
@@ -24,9 +25,9 @@
 #include "event.h"
 #include "stdio/stdio.h"
 
-enum mode { RAW, STREAM, RELAY, MODES };
+enum mode { RAW, STREAM, KEPT, RELAY, MODES };
 
-static const char *const mode_name[MODES] = { "raw", "stream", "relay" };
+static const char *const mode_name[MODES] = { "raw", "stream", "kept", "relay" };
 
 /* The bars are ratios of MB/s; 0: there is none. */
 static const struct {
@@ -135,8 +136,8 @@ static struct result run(enum mode mode, size_t size)
 	start = bench_now();
 	if (mode == RAW) {
 		pid = start_writer(sock, size, report[1]);
-	} else if (mode == STREAM) {
-		int fd = bench_stream(sock, GCS_STREAM_WRITE);
+	} else if (mode == STREAM || mode == KEPT) {
+		int fd = bench_stream(sock, GCS_STREAM_WRITE | (mode == KEPT ? GCS_STREAM_KEEP : 0));
 
 		pid = start_writer(fd, size, report[1]);
 		close(fd);
@@ -176,8 +177,8 @@ static void print_size(size_t i)
 
 	for (int m = 0; m < MODES; m++)
 		speed[m] = bench_median(mb_s[i][m], bench_rounds);
-	printf("# %9zu %8.1f %8.1f %8.1f %12.2f %14.2f %22.0f\n", sizes[i].write, speed[RAW], speed[RELAY], speed[STREAM],
-	       raw, relay, cpu);
+	printf("# %9zu %8.1f %8.1f %8.1f %8.1f %12.2f %14.2f %12.2f %22.0f\n", sizes[i].write, speed[RAW], speed[RELAY], speed[STREAM],
+	       speed[KEPT], raw, relay, bench_ratio(mb_s[i][KEPT], mb_s[i][RELAY], bench_rounds), cpu);
 	for (int m = 0; m < MODES; m++)
 		printf("# json {\"bench\":\"stream\",\"mode\":\"%s\",\"write\":%zu,\"mb_s\":%.2f}\n", mode_name[m],
 		       sizes[i].write, speed[m]);
@@ -207,8 +208,8 @@ int main(void)
 		}
 	}
 	printf("# stdout: MB/s to a reader on the host, medians of %d rounds of %d ms\n", bench_rounds, bench_ms);
-	printf("# %9s %8s %8s %8s %12s %14s %22s\n", "write", "raw", "relay", "stream", "stream/raw", "stream/relay",
-	       "relay CPU ms/256 MiB");
+	printf("# %9s %8s %8s %8s %8s %12s %14s %12s %22s\n", "write", "raw", "relay", "stream", "kept", "stream/raw",
+	       "stream/relay", "kept/relay", "relay CPU ms/256 MiB");
 	for (size_t i = 0; i < SIZES; i++)
 		print_size(i);
 	bench_end();
