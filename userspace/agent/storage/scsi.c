@@ -11,6 +11,7 @@
 #include "fs.h"
 #include "module.h"
 #include "storage/internal.h"
+#include "vmbus.h"
 
 #define CONTROLLERS 4
 #define LUNS 64
@@ -48,14 +49,6 @@ static int find_vmbus(const char *guid, unsigned int *number)
 		if (host_number(e->d_name, number))
 			return 1;
 	return 0;
-}
-
-static bool have_vmbus(void)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/bus/vmbus", storage_sysfs);
-	return access(path, F_OK) == 0;
 }
 
 struct host {
@@ -110,7 +103,7 @@ int scsi_host_number(uint8_t controller, unsigned int *number, struct gcs_error 
 	if (controller >= CONTROLLERS)
 		return gcs_fail(err, 0, HR_INVALID_ARG, "SCSI controller %u: allowed are 0 to %u", controller,
 				CONTROLLERS - 1);
-	found = have_vmbus() ? find_vmbus(vmbus_guids[controller], number) : find_nth(controller, number);
+	found = vmbus_present(storage_sysfs) ? find_vmbus(vmbus_guids[controller], number) : find_nth(controller, number);
 	if (!found)
 		return gcs_fail(err, ENXIO, HR_FAIL, "SCSI controller %u: the VM has none", controller);
 	return 0;
@@ -181,17 +174,13 @@ static void probe(unsigned int host, uint8_t lun)
 static struct gcs_dev_addr module_address(uint8_t controller, uint8_t lun, uint64_t partition)
 {
 	struct gcs_dev_addr a = { .bus = GCS_BUS_SCSI, .lun = lun, .partition = partition };
-	const char *text = vmbus_guids[controller];
 
-	if (!have_vmbus()) {
+	if (!vmbus_present(storage_sysfs)) {
 		a.controller = controller;
 		return a;
 	}
 	a.flags = GCS_ADDR_GUID;
-	for (size_t i = 0; i < sizeof(a.guid); i++, text += 2) {
-		text += *text == '-';
-		sscanf(text, "%2hhx", &a.guid[i]);
-	}
+	vmbus_guid_parse(vmbus_guids[controller], a.guid);
 	return a;
 }
 
