@@ -7,6 +7,7 @@
 
 #include <sys/mman.h>
 
+#include "gcs_test.h"
 #include "hotplug.h"
 
 /* A device arrives or leaves within this unless something is broken. */

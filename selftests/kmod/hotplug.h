@@ -9,9 +9,13 @@
 #define HOTPLUG_H
 
 #include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
-
-#include "gcs_test.h"
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 /* QEMU answers at once; that a guest lets a device go may take longer. */
 #define QMP_WAIT_MS	30000
@@ -32,9 +36,10 @@ static inline bool qmp_line(struct qmp *q)
 	char *end;
 
 	while (!(end = memchr(q->buf, '\n', q->len))) {
+		struct pollfd p = { .fd = q->fd, .events = POLLIN };
 		ssize_t n;
 
-		if (!wait_fd(q->fd, POLLIN, QMP_WAIT_MS))
+		if (poll(&p, 1, QMP_WAIT_MS) != 1)
 			return false;
 		n = read(q->fd, q->buf + q->len, sizeof(q->buf) - q->len);
 		if (n <= 0)
