@@ -49,13 +49,13 @@ Q := @
 quiet = @printf '  %-7s %s\n' '$(1)' '$(2)';
 endif
 
-PKGS := libnl-3.0 libnl-genl-3.0 json-c
+PKGS := libnl-3.0 libnl-genl-3.0 libnl-route-3.0 json-c
 WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 -Wno-unused-parameter
 STD := -std=gnu11 -D_GNU_SOURCE -fPIE -pthread -Iinclude/uapi -Iuserspace/lib
 # The user's CFLAGS are last, so that they win.
 ALL_CFLAGS = $(STD) $(WARN) $(PKG_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnl-genl-3 -lnl-3 -ljson-c)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnl-route-3 -lnl-genl-3 -lnl-3 -ljson-c)
 
 .PHONY: all help setup kmod kmod-check userspace image demo check unit bench style install clean distclean
 all: userspace kmod
@@ -121,6 +121,7 @@ ifeq ($(DESTDIR),)
 endif
 	$(Q)install -D -m 755 $(B)/bin/init $(DESTDIR)/init
 	$(Q)install -D -m 755 -t $(DESTDIR)/bin $(B)/bin/gcs $(B)/bin/vsockexec
+	$(Q)install -D -m 755 -t $(DESTDIR)/sbin userspace/agent/network/udhcpc_config.script
 	$(Q)install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/uvmctl
 	$(Q)install -D -m 644 -t $(DESTDIR)/lib/modules/$(RELEASE)/extra $(B)/kmod/$(KERNEL)/gcs.ko
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/gcs.h

@@ -16,7 +16,7 @@ $(B)/uvm/.kernel: FORCE
 UVM := $(B)/uvm/vmlinuz $(B)/uvm/initrd.img
 image: $(UVM)
 $(UVM) &: $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/kmod/$(KERNEL)/gcs.ko $(B)/uvm/.kernel \
-		scripts/image scripts/pack.sh
+		scripts/image scripts/pack.sh userspace/agent/network/udhcpc_config.script
 	$(call quiet,IMAGE,$(B)/uvm)scripts/image $(KERNEL) $(B)/uvm
 
 demo: image $(B)/bin/uvmctl

@@ -57,6 +57,12 @@ add_busybox()
 	done
 }
 
+# What the agent gives to busybox's udhcpc.
+add_dhcp()
+{
+	add_file userspace/agent/network/udhcpc_config.script /sbin/udhcpc_config.script 755
+}
+
 add_mkfs()
 {
 	add_program "$(command -v mke2fs || echo /sbin/mke2fs)" /sbin/mke2fs

@@ -76,7 +76,8 @@ VM_RUN := $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 tes
 $(T)/.kernel: FORCE
 	@mkdir -p $(@D); echo '$(KERNEL)' | cmp -s - $@ || echo '$(KERNEL)' > $@
 
-$(T)/check.img: $(T)/.kernel $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit
+$(T)/check.img: $(T)/.kernel $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit \
+		userspace/agent/network/udhcpc_config.script
 	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(VM_TESTS)
 
 check-vm: $(T)/check.img $(T)/disks/layer.ext4

@@ -325,8 +325,10 @@ TEST_F(spec, network_files_are_exact)
 	struct json_object *m;
 	const char *wrong = NULL;
 	char source[96];
+	struct netns *n;
 
-	ASSERT_EQ(0, netfiles_write(self->dir, "box.example.org", mounts, &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, netns_claim("", true, &n, &self->err));
+	ASSERT_EQ(0, netfiles_write(self->dir, "box.example.org", n, mounts, &self->err)) TH_LOG("%s", self->err.text);
 	ASSERT_NE(NULL, text = fs_read("hosts", 4096, &self->err));
 	EXPECT_STREQ(hosts, text);
 	ASSERT_NE(NULL, name = fs_read("hostname", 4096, &self->err));
@@ -339,10 +341,11 @@ TEST_F(spec, network_files_are_exact)
 	EXPECT_STREQ("/etc/hostname", string(m, "destination", &wrong));
 	EXPECT_STREQ(source, string(m, "source", &wrong));
 	EXPECT_TRUE(has_word(json_object_object_get(m, "options"), "ro"));
-	ASSERT_EQ(0, netfiles_write(self->dir, "box", NULL, &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, netfiles_write(self->dir, "box", n, NULL, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_EQ(0, access("resolv.conf", F_OK));
 	netfiles_remove(self->dir);
 	EXPECT_NE(0, access("hosts", F_OK));
+	netns_release(n);
 }
 
 TEST_F(spec, users_are_looked_up_inside_the_root)

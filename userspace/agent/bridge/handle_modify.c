@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "network/network.h"
 #include "request.h"
 #include "storage/storage.h"
 
@@ -12,6 +13,7 @@ union settings {
 	struct mapped_disk_settings disk;
 	struct scsi_device_settings scsi;
 	struct combined_layers_settings layers;
+	struct network_adapter_settings adapter;
 	struct constraints_settings constraints;
 };
 
@@ -87,6 +89,67 @@ static int remove_layers(const union settings *s, struct gcs_error *err)
 	return layers_remove(json_str(s->layers.root), err);
 }
 
+/* Metrics where the host has chosen none: of a default route of an older host, and in a routing table of an adapter's own. */
+#define OLD_METRIC 1
+#define LOW_METRIC 500
+
+/* An address of an older host's, and its default route. */
+static void add_old(struct adapter_settings *a, struct ip_settings *ips, struct route_settings *routes, const struct old_ip *old,
+		    const char *destination)
+{
+	if (!*json_str(old->address))
+		return;
+	ips[a->ip_count++] = (struct ip_settings){ old->address, old->prefix };
+	if (*json_str(old->gateway))
+		routes[a->route_count++] = (struct route_settings){ old->gateway, destination, OLD_METRIC, LOW_METRIC };
+	/* It has said so of none, and meant all. */
+	a->policy_routing = true;
+}
+
+static int add_adapter(const union settings *settings, struct gcs_error *err)
+{
+	const struct network_adapter_settings *s = &settings->adapter;
+	const struct ip_item *ip_items = s->ips.items;
+	const struct route_item *route_items = s->routes.items;
+	_cleanup_free_ struct ip_settings *ips = calloc(s->ips.count + 2, sizeof(*ips));
+	_cleanup_free_ struct route_settings *routes = calloc(s->routes.count + 2, sizeof(*routes));
+	struct adapter_settings a = {
+		.namespace = json_str(s->namespace),
+		.id = json_str(s->id),
+		.mac = json_str(s->mac),
+		.dns_search = json_str(s->dns_search),
+		.dns_servers = json_str(s->dns_servers),
+		.encap_overhead = s->encap_overhead,
+		.vpci = s->vpci,
+		.policy_routing = s->policy_routing,
+		.low_metric = s->low_metric,
+		.ips = ips,
+		.routes = routes,
+	};
+
+	if (!ips || !routes)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "adapter %.64s", a.id);
+	for (size_t i = 0; i < s->ips.count; i++)
+		ips[a.ip_count++] = (struct ip_settings){ json_str(ip_items[i].address), ip_items[i].prefix };
+	for (size_t i = 0; i < s->routes.count; i++) {
+		uint16_t metric = route_items[i].metric;
+
+		routes[a.route_count++] = (struct route_settings){ json_str(route_items[i].next_hop),
+								   json_str(route_items[i].destination), metric,
+								   metric ? metric : LOW_METRIC };
+	}
+	if (!s->ips.count) {
+		add_old(&a, ips, routes, &s->old4, "0.0.0.0/0");
+		add_old(&a, ips, routes, &s->old6, "::/0");
+	}
+	return adapter_add(&a, err);
+}
+
+static int remove_adapter(const union settings *s, struct gcs_error *err)
+{
+	return adapter_remove(json_str(s->adapter.namespace), json_str(s->adapter.id), err);
+}
+
 static int constrain(const char *id, const union settings *s, struct gcs_error *err)
 {
 	return container_update(id, s->constraints.linux_, err);
@@ -103,7 +166,7 @@ static const struct resource resources[] = {
 	{ .name = "CombinedLayers", .table = combined_layers_table, .add = add_layers, .remove = remove_layers },
 	{ .name = "MappedDirectory" },
 	{ .name = "VPMemDevice" },
-	{ .name = "Network" },
+	{ .name = "Network", .table = network_adapter_table, .add = add_adapter, .remove = remove_adapter },
 	{ .name = "VPCIDevice" },
 	{ .name = "ContainerConstraints", .table = constraints_table, .container = constrain },
 	{ .name = "SecurityPolicy" },

@@ -356,6 +356,40 @@ const struct json_field combined_layers_table[] = {
 	JSON_END
 };
 
+static const struct json_field ip_item_table[] = {
+	JSON_STRING(struct ip_item, address, "IPAddress"),
+	JSON_U8(struct ip_item, prefix, "PrefixLength"),
+	JSON_END
+};
+
+static const struct json_field route_item_table[] = {
+	JSON_STRING(struct route_item, next_hop, "NextHop"),
+	JSON_STRING(struct route_item, destination, "DestinationPrefix"),
+	JSON_U16(struct route_item, metric, "Metric"),
+	JSON_END
+};
+
+const struct json_field network_adapter_table[] = {
+	JSON_STRING(struct network_adapter_settings, namespace, "NamespaceID"),
+	JSON_STRING(struct network_adapter_settings, id, "ID"),
+	JSON_STRING(struct network_adapter_settings, mac, "MacAddress"),
+	JSON_STRING(struct network_adapter_settings, dns_search, "DNSSuffix"),
+	JSON_STRING(struct network_adapter_settings, dns_servers, "DNSServerList"),
+	JSON_U16(struct network_adapter_settings, encap_overhead, "EncapOverhead"),
+	JSON_BOOL(struct network_adapter_settings, vpci, "VPCIAssigned"),
+	JSON_OBJECTS(struct network_adapter_settings, ips, "IPConfigs", ip_item_table, struct ip_item),
+	JSON_OBJECTS(struct network_adapter_settings, routes, "Routes", route_item_table, struct route_item),
+	JSON_BOOL(struct network_adapter_settings, policy_routing, "PolicyBasedRouting"),
+	JSON_BOOL(struct network_adapter_settings, low_metric, "EnableLowMetric"),
+	JSON_STRING(struct network_adapter_settings, old4.address, "IPAddress"),
+	JSON_U8(struct network_adapter_settings, old4.prefix, "PrefixLength"),
+	JSON_STRING(struct network_adapter_settings, old4.gateway, "GatewayAddress"),
+	JSON_STRING(struct network_adapter_settings, old6.address, "IPv6Address"),
+	JSON_U8(struct network_adapter_settings, old6.prefix, "IPv6PrefixLength"),
+	JSON_STRING(struct network_adapter_settings, old6.gateway, "IPv6GatewayAddress"),
+	JSON_END
+};
+
 const struct json_field constraints_table[] = {
 	JSON_TREE(struct constraints_settings, linux_, "Linux"),
 	JSON_END

@@ -177,6 +177,37 @@ struct combined_layers_settings {
 	struct json_objects layers; /* struct layer_item */
 };
 
+struct network_adapter_settings {
+	char *namespace;
+	char *id;
+	char *mac;
+	char *dns_search;
+	char *dns_servers;
+	uint16_t encap_overhead;
+	bool vpci;
+	struct json_objects ips;    /* struct ip_item */
+	struct json_objects routes; /* struct route_item */
+	bool policy_routing;
+	bool low_metric;
+	/* What hosts before v0.13 have instead of lists (storage-and-network.md 10.7). */
+	struct old_ip {
+		char *address;
+		uint8_t prefix;
+		char *gateway;
+	} old4, old6;
+};
+
+struct ip_item {
+	char *address;
+	uint8_t prefix;
+};
+
+struct route_item {
+	char *next_hop;
+	char *destination;
+	uint16_t metric;
+};
+
 struct constraints_settings {
 	struct json_object *linux_; /* linux.resources of an OCI spec */
 };
@@ -203,6 +234,7 @@ extern const struct json_field signal_message_table[], resize_message_table[];
 extern const struct json_field properties_message_table[], properties_response_table[];
 extern const struct json_field modify_message_table[], stacks_response_table[];
 extern const struct json_field mapped_disk_table[], scsi_device_table[], combined_layers_table[], constraints_table[];
+extern const struct json_field network_adapter_table[];
 extern const struct json_field notification_table[];
 
 /* For messages and responses that have nothing of their own. */

@@ -4,6 +4,7 @@
 
 #include "cgroup.h"
 #include "container/internal.h"
+#include "network/network.h"
 
 /* Connect a new set of streams, if that is not for later, which fails with the set or without. */
 static struct stdio *connect_now(struct stdio *stdio, int *sockets, struct gcs_error *err)
@@ -19,7 +20,19 @@ static struct stdio *connect_now(struct stdio *stdio, int *sockets, struct gcs_e
 static int make(struct container *c, struct json_object *process, bool is_init, const int files[3], struct child *child,
 		int *master, struct gcs_error *err)
 {
-	return is_init ? runtime_create(c, files, child, master, err) : runtime_exec(c, process, files, child, master, err);
+	if (!is_init)
+		return runtime_exec(c, process, files, child, master, err);
+	if (runtime_create(c, files, child, master, err) < 0)
+		return -1;
+	/* Nobody else knows the process yet: its pid stays its own, whatever happens to it. */
+	if (!c->netns || netns_attach(c->netns, child->pid, err) == 0)
+		return 0;
+	gcs_fail_prefix(err, "container %s", c->id);
+	child_kill(child);
+	if (*master >= 0)
+		close(*master);
+	runtime_remove(c);
+	return -1;
 }
 
 /* The streams are there before the process, which gets their files. */

@@ -18,8 +18,8 @@ bool hostname_is_valid(const char *name)
 	return len <= 255 && !name[len];
 }
 
-/* The content of the file bound on @destination; malloc'd, or NULL. */
-static char *content(const char *destination, const char *hostname)
+/* The content of the file bound on @destination; malloc'd, or NULL with @err. */
+static char *content(const char *destination, const char *hostname, struct netns *netns, struct gcs_error *err)
 {
 	char *text = NULL;
 	int n;
@@ -40,9 +40,11 @@ static char *content(const char *destination, const char *hostname)
 			     hostname, strchr(hostname, '.') ? " " : "",
 			     strchr(hostname, '.') ? (int)strcspn(hostname, ".") : 0, hostname);
 	else
-		/* Name servers come with network interfaces; there are none in the container's namespace. */
-		n = asprintf(&text, "%s", "");
-	return n < 0 ? NULL : text;
+		return netns_resolv_conf(netns, err);
+	if (n >= 0)
+		return text;
+	gcs_fail(err, ENOMEM, HR_FAIL, "%s", destination);
+	return NULL;
 }
 
 static const char *const destinations[] = { "/etc/hostname", "/etc/hosts", "/etc/resolv.conf" };
@@ -57,16 +59,16 @@ static int file_path(const char *dir, size_t i, char **path, struct gcs_error *e
 	return gcs_fail(err, ENOMEM, HR_FAIL, "%s", destinations[i]);
 }
 
-int netfiles_write(const char *dir, const char *hostname, struct json_object *unless, struct gcs_error *err)
+int netfiles_write(const char *dir, const char *hostname, struct netns *n, struct json_object *unless, struct gcs_error *err)
 {
 	for (size_t i = 0; i < FILES; i++) {
 		_cleanup_free_ char *path = NULL, *text = NULL;
 
 		if (unless && find_by(unless, "destination", destinations[i]) >= 0)
 			continue;
-		text = content(destinations[i], hostname);
+		text = content(destinations[i], hostname, n, err);
 		if (!text)
-			return gcs_fail(err, ENOMEM, HR_FAIL, "%s", destinations[i]);
+			return -1;
 		if (file_path(dir, i, &path, err) < 0 || fs_write(path, text, strlen(text), 0644, err) < 0)
 			return -1;
 	}

@@ -8,11 +8,15 @@
 #include <json-c/json_object.h>
 
 #include "error.h"
+#include "network/network.h"
 
 bool hostname_is_valid(const char *name);
 
-/* Write the files into @dir, without those that @unless (NULL: no mounts) has a mount for. */
-int netfiles_write(const char *dir, const char *hostname, struct json_object *unless, struct gcs_error *err);
+/*
+ * Write the files into @dir, without those that @unless (NULL: no mounts) has a mount for. @n: has the adapters whose name servers
+ * are in resolv.conf.
+ */
+int netfiles_write(const char *dir, const char *hostname, struct netns *n, struct json_object *unless, struct gcs_error *err);
 
 /* Add bind mounts of the files in @dir to @mounts, without those that it has a mount for. */
 int netfiles_mount(const char *dir, bool read_only, struct json_object *mounts, struct gcs_error *err);

@@ -146,7 +146,7 @@ static int spec_standalone(struct container *c, struct spec *s, struct gcs_error
 	    netns_claim(spec_network_namespace(s), true, &c->netns, err) < 0)
 		return -1;
 	c->made_netfiles = true;
-	if (netfiles_write(c->bundle, hostname, s->mounts, err) < 0)
+	if (netfiles_write(c->bundle, hostname, c->netns, s->mounts, err) < 0)
 		return -1;
 	return netfiles_mount(c->bundle, s->read_only, s->mounts, err);
 }

@@ -18,5 +18,5 @@ int spec_sandbox(struct container *c, struct spec *s, struct gcs_error *err)
 	spec_set_core_limit(s);
 	if (pod_make(c, s, err) < 0)
 		return -1;
-	return netfiles_write(c->pod->root, hostname, NULL, err);
+	return netfiles_write(c->pod->root, hostname, c->netns, NULL, err);
 }
