@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "cleanup.h"
 #include "log.h"
@@ -49,6 +50,15 @@ static int set_mtu(struct net *net, struct adapter *a, unsigned int mtu, struct 
 	return 0;
 }
 
+/* Routers that tell everybody that they are one would be as good as the one that the host has chosen. */
+static bool has_default_router(const struct adapter_config *c)
+{
+	for (size_t i = 0; i < c->route_count; i++)
+		if (c->routes[i].destination.family == AF_INET6 && !c->routes[i].destination.prefix)
+			return true;
+	return false;
+}
+
 static int set_addresses(struct net *net, struct adapter *a, struct gcs_error *err)
 {
 	const struct adapter_config *c = &a->config;
@@ -80,7 +90,7 @@ static int configure(struct netns *n, struct adapter *a, struct gcs_error *err)
 		return -1;
 	a->configured = true;
 	if (net_link_get(&there, a->ifindex, name, &mtu, err) < 0 || set_mtu(&there, a, mtu, err) < 0 ||
-	    net_link_up(&there, a->ifindex, err) < 0)
+	    (has_default_router(&a->config) && net_accept_routers(n->fd, name, false, err) < 0) || net_link_up(&there, a->ifindex, err) < 0)
 		return -1;
 	return a->config.ip_count ? set_addresses(&there, a, err) : dhcp_configure(n->fd, name, err);
 }
@@ -109,6 +119,7 @@ void adapter_unconfigure(struct netns *n, struct adapter *a)
 	_cleanup_net_ struct net here = { 0 }, there = { 0 };
 	_cleanup_close_ int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	struct gcs_error err = { 0 };
+	char name[IFNAMSIZ];
 
 	a->configured = false;
 	if (own < 0 || net_open(&here, -1, &err) < 0 || net_open(&there, n->fd, &err) < 0) {
@@ -119,8 +130,11 @@ void adapter_unconfigure(struct netns *n, struct adapter *a)
 		note(a, net_rule_delete(&there, &a->config.ips[--a->rules], a->table, &err), &err);
 	/* Its routes end with this; elsewhere all of its addresses, too. */
 	note(a, net_link_down(&there, a->ifindex, &err), &err);
-	if (n->shared)
+	if (n->shared) {
 		note(a, net_addr_flush(&there, a->ifindex, &err), &err);
+		if (has_default_router(&a->config) && if_indextoname(a->ifindex, name))
+			note(a, net_accept_routers(n->fd, name, true, &err), &err);
+	}
 	if (a->mtu)
 		note(a, net_link_set_mtu(&there, a->ifindex, a->mtu, &err), &err);
 	a->mtu = 0;
@@ -183,7 +197,7 @@ static struct adapter *make_adapter(const struct adapter_settings *s, struct gcs
 	a->waiting = true;
 	if (config_read(s, &a->config, err) == 0)
 		return a;
-	gcs_fail_prefix(err, "adapter %.64s", s->id);
+	gcs_fail_prefix(err, "adapter %.64s", a->id);
 	free_adapter(a);
 	return NULL;
 }

@@ -69,6 +69,9 @@ int net_link_up(struct net *net, unsigned int ifindex, struct gcs_error *err);
 int net_link_down(struct net *net, unsigned int ifindex, struct gcs_error *err);
 int net_link_set_mtu(struct net *net, unsigned int ifindex, unsigned int mtu, struct gcs_error *err);
 
+/* Does the interface @name of the namespace @fd take default routes from routers' IPv6 advertisements? */
+int net_accept_routers(int fd, const char *name, bool accept, struct gcs_error *err);
+
 /* To the namespace @fd, in which @to is open, under the first free name of eth0, eth1, ...; @ifindex becomes its number there. */
 int net_link_move(struct net *net, unsigned int *ifindex, int fd, struct net *to, struct gcs_error *err);
 

@@ -17,6 +17,7 @@
 #include <netlink/route/rule.h>
 
 #include "cleanup.h"
+#include "fs.h"
 #include "network/internal.h"
 
 #define RULE_PRIORITY 5
@@ -156,6 +157,21 @@ int net_link_set_mtu(struct net *net, unsigned int ifindex, unsigned int mtu, st
 		rtnl_link_set_mtu(changes, mtu);
 	ret = change(net, ifindex, changes);
 	return ret < 0 ? fail(net, ret, err, "set its MTU") : 0;
+}
+
+int net_accept_routers(int fd, const char *name, bool accept, struct gcs_error *err)
+{
+	char path[96];
+	int old, ret;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_ra_defrtr", name);
+	/* There it is that of the namespace which the thread is in. */
+	old = net_enter(fd, err);
+	if (old < 0)
+		return -1;
+	ret = fs_poke(path, accept ? "1" : "0", err);
+	net_leave(old);
+	return ret;
 }
 
 int net_link_move(struct net *net, unsigned int *ifindex, int fd, struct net *to, struct gcs_error *err)
