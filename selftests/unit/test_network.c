@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* Adapters' settings, and the records of namespaces (storage-and-network.md 10). */
 #include <arpa/inet.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cleanup.h"
 #include "network/internal.h"
@@ -131,6 +131,67 @@ TEST(on_vmbus_an_interface_is_found_by_its_guid)
 	EXPECT_EQ(-1, nic_wait(id, &c, &ifindex, &err));
 	EXPECT_NE(NULL, strstr(err.text, "MacAddress"));
 	network_sysfs = "/sys";
+}
+
+/* The same tree, in a namespace of the test's own: there "lo" is an adapter that needs not be moved. */
+TEST(an_adapter_is_configured_where_it_is_and_leaves_nothing)
+{
+	static const char id[] = "0110f83b-de10-5172-a266-78bca56bf50a";
+	const struct ip_settings ips[] = { { "10.1.2.3", 24 }, { "fd00:a::3", 64 } };
+	struct route_settings routes[] = { { "", "10.5.0.0/16", 0, 500 }, { "10.6.0.1", "10.7.0.0/16", 9, 9 } };
+	char dir[] = "/tmp/test_network.XXXXXX", command[512];
+	struct adapter_settings s = settings();
+	struct gcs_error err;
+	struct netns *n, *other;
+	char *text;
+
+	if (unshare(CLONE_NEWNET) < 0 || system("ip -V >/dev/null 2>&1") != 0)
+		SKIP(return, "needs a network namespace, and ip to look at it");
+	ASSERT_NE(NULL, mkdtemp(dir));
+	network_sysfs = dir;
+	snprintf(command, sizeof(command), "mkdir -p %s/bus/vmbus/devices/%s/net/lo", dir, id);
+	ASSERT_EQ(0, system(command));
+	s.ips = ips;
+	s.ip_count = 2;
+	s.routes = routes;
+	s.route_count = 2;
+	s.low_metric = true;
+	s.encap_overhead = 36;
+	s.dns_servers = "10.0.0.1,10.0.0.1,10.0.0.2";
+	s.dns_search = "a,b";
+	ASSERT_EQ(0, adapter_add(&s, &err)) TH_LOG("%s", err.text);
+	EXPECT_EQ(-1, adapter_add(&s, &err));
+	ASSERT_EQ(0, netns_claim("N", false, &n, &err)) TH_LOG("%s", err.text);
+	EXPECT_EQ(-1, netns_claim("n", true, &other, &err));
+	text = netns_resolv_conf(n, &err);
+	EXPECT_STREQ("search a b\nnameserver 10.0.0.1\nnameserver 10.0.0.2\n", text);
+	free(text);
+
+	/* Twice: what was undone can be done again. */
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, netns_attach(n, getpid(), &err)) TH_LOG("%s", err.text);
+		EXPECT_EQ(0, system("ip addr show lo | grep -q 'mtu 65500' && ip addr show lo | grep -q 'inet 10.1.2.3/24 brd 10.1.2.255' && "
+				    "ip rule | grep -q 'from 10.1.2.3 lookup 101' && ip -6 rule | grep -q 'from fd00:a::3 lookup 101' && "
+				    "ip route show table 101 | grep -q '^10.5.0.0/16 dev lo scope link metric 500' && "
+				    "ip route show table 101 | grep -q '^10.7.0.0/16 via 10.6.0.1 dev lo metric 9 onlink'"));
+		netns_release(n);
+		EXPECT_EQ(0, system("ip addr show lo | grep -q 'mtu 65536 .* DOWN' && ! ip addr show lo | grep inet && "
+				    "! ip rule | grep 101 && ! ip -6 rule | grep 101"));
+		ASSERT_EQ(0, netns_claim("n", false, &n, &err)) TH_LOG("%s", err.text);
+	}
+	EXPECT_EQ(0, adapter_remove("", GUID, &err)) TH_LOG("%s", err.text);
+	ASSERT_EQ(0, netns_attach(n, getpid(), &err)) TH_LOG("%s", err.text);
+
+	/* One that comes when the namespace is in use, and fails at its last step. */
+	routes[1].next_hop = "224.0.0.1";
+	EXPECT_EQ(-1, adapter_add(&s, &err));
+	EXPECT_NE(NULL, strstr(err.text, "10.7.0.0/16 by 224.0.0.1")) TH_LOG("%s", err.text);
+	EXPECT_EQ(0, system("! ip addr show lo | grep inet && ! ip rule | grep 101"));
+	netns_release(n);
+	EXPECT_EQ(-1, netns_claim("n", false, &n, &err));
+	EXPECT_EQ(HR_NOT_FOUND, err.hr);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	EXPECT_EQ(0, system(command));
 }
 
 TEST_HARNESS_MAIN
