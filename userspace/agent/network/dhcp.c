@@ -7,7 +7,7 @@
 #include "spawn.h"
 
 #define DHCP_DEADLINE_MS 30000
-#define DHCP_SCRIPT "/sbin/udhcpc_config.script"
+#define DHCP_SCRIPT "/sbin/udhcpc_config.script" /* prints "configured" when it has done its work */
 
 int dhcp_configure(int fd, const char *name, struct gcs_error *err)
 {
@@ -26,7 +26,7 @@ int dhcp_configure(int fd, const char *name, struct gcs_error *err)
 		return gcs_fail_prefix(err, "DHCP");
 	_cleanup_free_ char *output = result.output;
 
-	if (result.code == 0)
+	if (result.code == 0 && strstr(output, "configured\n"))
 		return 0;
 	/* Its last line is why. */
 	while (result.length && output[result.length - 1] == '\n')
