@@ -13,12 +13,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define BENCH_MAX_ROUNDS 99
+#define BENCH_MAX_ROUNDS 999
 
 /* What the host serves, each at a port of its own: BENCH_PORT and the following. */
 enum bench_service {
 	BENCH_SINK,	/* reads to the end and closes */
-	BENCH_SOURCE,	/* is sent a uint32_t, writes for so many ms and closes */
+	BENCH_SOURCE,	/* is sent a uint32_t, writes so many bytes, and so on */
 	BENCH_ECHO,	/* takes three connections, is sent a uint32_t over the third, writes so many bytes one by one to the
 			 * first and reads each from the second, sends the median of the round trips, a double in us, over the
 			 * third, shuts down the first and reads the second to its end */

@@ -60,13 +60,16 @@ static void sink(int conn)
 static void source(int conn)
 {
 	char *buf = calloc(1, CHUNK);
-	uint32_t ms;
+	uint32_t left;
 
-	if (buf && read(conn, &ms, sizeof(ms)) == sizeof(ms)) {
-		double end = bench_now() + ms / 1e3;
+	while (buf && read(conn, &left, sizeof(left)) == sizeof(left)) {
+		while (left) {
+			ssize_t n = write(conn, buf, left < 65536 ? left : 65536);
 
-		while (bench_now() < end && write(conn, buf, 65536) > 0)
-			;
+			if (n <= 0)
+				break;
+			left -= n;
+		}
 	}
 	free(buf);
 }
