@@ -125,7 +125,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	fuzz_make_dir();
 	REQUIRE(!mount("tmpfs", "/run", "tmpfs", 0, "") && !shared_init(&err));
 	make_pod();
-	log_discard();
+	log_discard(true);
 	return 0;
 }
 
@@ -244,11 +244,24 @@ static void check_user(struct json_object *before, struct json_object *after, bo
 			json_object_is_type(get(after, "gid"), json_type_int) && json_object_get_int64(get(after, "gid")) >= 0);
 }
 
+/* One variable more, at the end. */
+static void check_security(struct json_object *before, struct json_object *after, const char *dir)
+{
+	size_t n = before ? json_object_array_length(before) : 0;
+
+	if (!dir)
+		return;
+	REQUIRE(json_object_array_length(after) == n + 1);
+	REQUIRE(!strcmp(json_object_get_string(json_object_array_get_idx(after, n)) + strlen("UVM_SECURITY_CONTEXT_DIR="),
+			dir + strlen(ROOTFS)));
+}
+
 static void check_spec(const struct container *c, struct json_object *before, struct json_object *after)
 {
 	static const char *const parts[] = { "linux", "mounts", "process", "windows", NULL };
 	static const char *const linux_parts[] = { "cgroupsPath", "namespaces", "devices", "resources", NULL };
-	static const char *const process_parts[] = { "user", "rlimits", NULL }, *const quota[] = { "quota", NULL };
+	static const char *const quota[] = { "quota", NULL };
+	const char *const process_parts[] = { "user", "rlimits", c->security_dir ? "env" : NULL, NULL };
 	static const char *const resources_parts[] = { "devices", "cpu", NULL }, *const none[] = { NULL };
 	struct json_object *resources = get(get(before, "linux"), "resources"), *cpu = get(resources, "cpu");
 	struct json_object *linux_ = get(after, "linux"), *notes = get(before, "annotations");
@@ -278,6 +291,9 @@ static void check_spec(const struct container *c, struct json_object *before, st
 	if (a.has_core)
 		REQUIRE(count_by(get(get(after, "process"), "rlimits"), "type", "RLIMIT_CORE") == 1);
 	check_user(get(get(before, "process"), "user"), get(get(after, "process"), "user"), c->kind != KIND_STANDALONE);
+	REQUIRE(!c->security_dir == (a.no_security_context || !*a.amd_certificate));
+	REQUIRE(!c->security_dir || path_is_below(c->security_dir, ROOTFS));
+	check_security(get(get(before, "process"), "env"), get(get(after, "process"), "env"), c->security_dir);
 	REQUIRE(!wrong);
 	check_print(after);
 }
@@ -334,11 +350,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	REQUIRE(ret == 0 || *err.text);
 	shared_unpin(&c);
 	fs_made_undo(&c.made);
+	security_context_remove(&c);
 	netns_release(c.netns);
 	json_object_put(c.rlimits);
 	json_object_put(c.user);
 	free(c.rootfs);
 	free(c.cgroup);
+	free(c.tee_log);
 	remove_files();
 	check_pod();
 out:

@@ -186,10 +186,14 @@ TEST(discarded_means_silent)
 
 	ASSERT_EQ(0, pipe(p));
 	log_setup(p[1], true, LOG_DEBUG);
-	log_discard();
+	log_discard(true);
 	log_error("secret");
 	EXPECT_EQ(0, arrived(p[0], buf, sizeof(buf)));
 	EXPECT_FALSE(log_enabled(LOG_PANIC));
+	log_discard(false);
+	log_error("public");
+	EXPECT_LT(0, arrived(p[0], buf, sizeof(buf)));
+	EXPECT_EQ(NULL, strstr(buf, "secret"));
 }
 
 TEST_HARNESS_MAIN

@@ -107,6 +107,7 @@ TEST_F(spec, annotations_count_for_the_kinds_that_heed_them)
 	ASSERT_EQ(0, annotations_read("c", o, &a, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_TRUE(a.privileged);
 	EXPECT_FALSE(a.host_network);
+	EXPECT_FALSE(a.no_security_context);
 	EXPECT_EQ(64, a.shm_kb);
 	EXPECT_TRUE(a.has_core);
 	EXPECT_EQ(0, a.core_soft);

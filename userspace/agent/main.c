@@ -40,8 +40,7 @@ static int setup_log(const struct options *o, struct gcs_error *err)
 			return gcs_fail(err, errno, HR_FAIL, "log file %s: open", o->log_file);
 	}
 	log_setup(fd, o->log_json, o->log_level);
-	if (o->deny)
-		log_discard();
+	log_discard(o->deny);
 	for (const char **f = o->unknown; f && *f; f++)
 		log_warning("ignored the unknown flag %s", *f);
 	return 0;

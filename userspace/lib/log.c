@@ -70,10 +70,10 @@ void log_setup(int fd, bool json, enum log_level level)
 	pthread_mutex_unlock(&lock);
 }
 
-void log_discard(void)
+void log_discard(bool on)
 {
 	pthread_mutex_lock(&lock);
-	discard = true;
+	discard = on;
 	pthread_mutex_unlock(&lock);
 }
 

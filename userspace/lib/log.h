@@ -24,8 +24,8 @@ int log_level_parse(const char *name, enum log_level *level);
  */
 void log_setup(int fd, bool json, enum log_level level);
 
-/* Throw everything away (-initial-policy-stance deny). */
-void log_discard(void);
+/* Throw everything away from now on (-initial-policy-stance deny), or no longer. */
+void log_discard(bool on);
 
 bool log_enabled(enum log_level level);
 

@@ -18,6 +18,10 @@
 #define HOST_NETWORK "io.microsoft.virtualmachine.lcow.hostnetwork"
 #define TEE_LOG "io.microsoft.container.lcow.tee-log-path"
 #define TEE_LOG_DIR "io.microsoft.container.lcow.tee-log-dir-mount"
+#define SECURITY_ENV "io.microsoft.virtualmachine.lcow.securitypolicy.env"
+/* Hosts know both names and have written the second. */
+#define AMD_CERTIFICATE "io.microsoft.virtualmachine.lcow.amd-certificate"
+#define AMD_CERTIFICATE_OLD "io.microsoft.virtualmachine.wcow.amd-certificate"
 
 static bool one_of(const char *s, const char *const *words)
 {
@@ -27,18 +31,21 @@ static bool one_of(const char *s, const char *const *words)
 	return false;
 }
 
-/* Anything that is no boolean means the default, which is false for all of these. */
-static bool boolean(const char *id, struct json_object *annotations, const char *key, const char **wrong)
+/* Anything that is no boolean means the default, as "" does. */
+static bool boolean(const char *id, struct json_object *annotations, const char *key, bool by_default, const char **wrong)
 {
 	static const char *const yes[] = { "1", "t", "T", "TRUE", "true", "True", NULL };
-	static const char *const no[] = { "", "0", "f", "F", "FALSE", "false", "False", NULL };
+	static const char *const no[] = { "0", "f", "F", "FALSE", "false", "False", NULL };
 	const char *s = string(annotations, key, wrong);
 
 	if (one_of(s, yes))
 		return true;
-	if (!one_of(s, no))
-		log_warning("container %s: annotation %s: \"%.64s\" is not a boolean, taken as false", id, key, s);
-	return false;
+	if (one_of(s, no))
+		return false;
+	if (*s)
+		log_warning("container %s: annotation %s: \"%.64s\" is not a boolean, taken as %s", id, key, s,
+			    by_default ? "true" : "false");
+	return by_default;
 }
 
 /* Decimal digits up to one of @end; the rest in *@s. */
@@ -128,13 +135,17 @@ int annotations_read(const char *id, struct json_object *annotations, struct ann
 	if (*a->tee_dir && *a->tee_dir != '/')
 		return gcs_fail(err, 0, HR_INVALID_ARG, "container %s: annotation %s: \"%.160s\": not an absolute path", id,
 				TEE_LOG_DIR, a->tee_dir);
+	a->no_security_context = !boolean(id, annotations, SECURITY_ENV, true, &wrong);
+	a->amd_certificate = string(annotations, AMD_CERTIFICATE, &wrong);
+	if (!*a->amd_certificate)
+		a->amd_certificate = string(annotations, AMD_CERTIFICATE_OLD, &wrong);
 	if (a->kind != KIND_STANDALONE && read_core_limit(id, annotations, a, err) < 0)
 		return -1;
 	if (a->kind == KIND_WORKLOAD) {
-		a->privileged = boolean(id, annotations, PRIVILEGED, &wrong);
+		a->privileged = boolean(id, annotations, PRIVILEGED, false, &wrong);
 		return read_shm_size(id, annotations, a, err);
 	}
-	a->host_network = boolean(id, annotations, HOST_NETWORK, &wrong);
+	a->host_network = boolean(id, annotations, HOST_NETWORK, false, &wrong);
 	a->skip_networking = !strcasecmp(string(annotations, SKIP_NETWORKING, &wrong), "true");
 	return 0;
 }

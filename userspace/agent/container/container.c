@@ -116,6 +116,7 @@ static void undo_create(struct container *c)
 	}
 	netns_release(c->netns);
 	c->netns = NULL;
+	security_context_remove(c);
 	remove_own_files(c);
 	if (c->made_config && config_path(c->bundle, &config, NULL) == 0)
 		unlink(config);
@@ -323,6 +324,7 @@ static int delete(struct container *c, struct gcs_error *err)
 		return -1;
 	if (cgroup_remove(c->cgroup, INIT_KILL_MS, err) < 0)
 		return gcs_fail_prefix(err, "container %s: delete", c->id);
+	security_context_remove(c);
 	/* Normally the host has done this before; under it is the scratch. */
 	if (fs_is_mount(c->rootfs) && layers_remove(c->rootfs, err) < 0)
 		return gcs_fail_prefix(err, "container %s: delete", c->id);

@@ -44,6 +44,9 @@ struct container_config {
 
 int container_create(const char *id, const struct container_config *config, struct gcs_error *err);
 
+/* Call once: what all containers that are created from then on find in their security context (lifecycle.md 13.3); "" = nothing. */
+int container_set_references(const char *reference, const char *hash_envelope, struct gcs_error *err);
+
 /* A port is dialled if its flag is set. */
 struct process_stdio {
 	bool use_stdin, use_stdout, use_stderr;

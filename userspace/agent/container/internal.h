@@ -63,6 +63,7 @@ struct container {
 	struct fs_made made; /* in the pod's directories, until the creation has succeeded */
 	unsigned int pins;   /* mounts in the agent's place (shared.c), while it is created */
 	char *tee_log; /* below the logs, with a slash in front: gets a copy of the init's output; or NULL */
+	char *security_dir; /* a directory in its root, or NULL */
 	struct json_object *rlimits, *user; /* of the init, for exec; or NULL */
 	enum container_state state;
 	bool own_pid_namespace;
@@ -156,6 +157,11 @@ char *logs_path(const struct container *c);
 /* Open c->tee_log for stdio_log(), which makes it and what leads there. */
 int tee_log_open(const struct container *c, struct gcs_error *err);
 
+/* --- security.c ------------------------------------------------------------------------------ */
+
+/* Take back what spec_prepare() has made in the container's root. */
+void security_context_remove(struct container *c);
+
 /* --- terminal.c ------------------------------------------------------------------------------ */
 
 /* A socket at @path on which the runtime hands over the master of a terminal that it has made. */
@@ -199,7 +205,8 @@ uint32_t runtime_error_code(const char *message);
 
 /*
  * Check the OCI spec and rewrite it for its kind of container (lifecycle.md 3.1 to 3.3), make what it needs in the VM, and
- * fill in what the container keeps of it: with c->kind, c->pod, c->netns and c->made the caller undoes a failure.
+ * fill in what the container keeps of it: with c->kind, c->pod, c->netns, c->made and c->security_dir the caller undoes a
+ * failure.
  */
 int spec_prepare(struct container *c, struct json_object *spec, struct gcs_error *err);
 

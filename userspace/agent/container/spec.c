@@ -239,6 +239,8 @@ int spec_prepare(struct container *c, struct json_object *tree, struct gcs_error
 	prepare_namespaces(c, s.namespaces, s.a.host_network);
 	json_object_object_del(tree, "windows");
 	make_cwd(c, s.process);
+	if (security_context_make(c, &s, err) < 0)
+		return gcs_fail_prefix(err, "container %s", c->id);
 	return 0;
 }
 

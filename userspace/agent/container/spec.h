@@ -20,6 +20,8 @@ struct annotations {
 	uint64_t shm_kb; /* 0 = as the spec says */
 	const char *tee_log; /* a file among them that gets a copy of the init's output, or "" */
 	const char *tee_dir; /* where the pod's logs are mounted, or "" */
+	bool no_security_context;
+	const char *amd_certificate; /* the host's, or "" */
 };
 
 int annotations_read(const char *id, struct json_object *annotations, struct annotations *a, struct gcs_error *err);
@@ -50,6 +52,11 @@ void spec_set_core_limit(struct spec *s);
 
 /* The namespace that the host has named in windows.network, or "". */
 const char *spec_network_namespace(const struct spec *s);
+
+/* --- security.c ------------------------------------------------------------------------------ */
+
+/* The directory in the container's root, and its variable in the init's environment, if there is something to put there. */
+int security_context_make(struct container *c, struct spec *s, struct gcs_error *err);
 
 /* --- mounts.c -------------------------------------------------------------------------------- */
 

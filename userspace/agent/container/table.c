@@ -72,6 +72,7 @@ static void container_free(struct container *c)
 	free(c->rootfs);
 	free(c->cgroup);
 	free(c->tee_log);
+	free(c->security_dir);
 	pthread_rwlock_destroy(&c->use);
 	free(c);
 }
