@@ -2,6 +2,7 @@
 /* Conformance: rules that no life of a container shows (Documentation/protocol.md has them all, with the test of each). */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #define E_NOTIMPL (-2147467263)
 #define E_FAIL (-2147467259)
 #define E_INVALID_STATE (-1070137083)
+#define E_JSON (-1070137075)
 #define E_NO_SYSTEM (-1070137074)
 #define E_SYSTEM_EXISTS (-1070137073)
 
@@ -78,21 +80,121 @@ TEST(without_version_4_nothing_is_implemented)
 	host_stop(&h);
 }
 
-TEST(a_closed_door_refuses_every_request_and_logs_nothing)
+#define MODIFY(type, request, settings) \
+	",\"Request\":{\"ResourceType\":\"" type "\",\"RequestType\":\"" request "\",\"Settings\":" settings "}"
+#define PROCESS(members) ",\"Settings\":{\"ProcessParameters\":\"{" members "}\"}"
+
+/* Is the answer an error that says this? */
+static bool refused(struct host *h, uint32_t type, const char *cid, const char *members, const char *text)
 {
-	static const uint32_t types[] = { MSG_CREATE, MSG_EXECUTE_PROCESS, MSG_SIGNAL_PROCESS, MSG_GET_PROPERTIES,
-					  MSG_MODIFY_SETTINGS, MSG_DUMP_STACKS, MSG_SHUTDOWN_FORCED };
+	const char *error;
+
+	if (host_call(h, type, cid, "%s", members) != E_FAIL)
+		return false;
+	error = answer_text(host_last(h), "ErrorMessage");
+	return strstr(error, text);
+}
+
+TEST(a_closed_door_denies_at_every_enforcement_point_and_logs_nothing)
+{
+	static const struct {
+		uint32_t type;
+		const char *cid, *members, *point;
+	} cases[] = {
+		{ MSG_CREATE, "x", ",\"ContainerConfig\":\"{}\"", "create_container" },
+		{ MSG_EXECUTE_PROCESS, "x", PROCESS("\\\"CreateInUtilityVM\\\":true,\\\"OciProcess\\\":{}"), "exec_external" },
+		{ MSG_EXECUTE_PROCESS, Z, PROCESS("\\\"CommandArgs\\\":[\\\"true\\\"]"), "exec_external" },
+		{ MSG_EXECUTE_PROCESS, "x", PROCESS("\\\"OciProcess\\\":{}"), "exec_in_container" },
+		{ MSG_SIGNAL_PROCESS, "x", ",\"ProcessId\":1", "signal_container_process" },
+		{ MSG_SHUTDOWN_GRACEFUL, "x", "", "shutdown_container" },
+		{ MSG_SHUTDOWN_FORCED, "x", "", "shutdown_container" },
+		{ MSG_GET_PROPERTIES, "x", "", "get_properties" },
+		{ MSG_DUMP_STACKS, "", "", "dump_stacks" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("MappedVirtualDisk", "Add", "{\"ReadOnly\":true}"), " mount_device" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("MappedVirtualDisk", "Add", "{}"), "rw_mount_device" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("MappedVirtualDisk", "Remove", "{\"ReadOnly\":true}"), " unmount_device" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("MappedVirtualDisk", "Remove", "{}"), "rw_unmount_device" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("MappedVirtualDisk", "", "7"), "rw_mount_device" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("CombinedLayers", "Add", "{}"), "mount_overlay" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("CombinedLayers", "Add", "{\"ScratchPath\":\"/s\"}"), "scratch_mount" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("CombinedLayers", "Remove", "{}"), "unmount_overlay" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("VPMemDevice", "Add", "{}"), " mount_device" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("VPMemDevice", "Remove", "{}"), " unmount_device" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("MappedDirectory", "Add", "{}"), "plan9_mount" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("MappedDirectory", "Remove", "{}"), "plan9_unmount" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("SecurityPolicyFragment", "Add", "{}"), "load_fragment" },
+		{ MSG_MODIFY_SETTINGS, Z, MODIFY("SomethingNew", "Add", "{}"), "modify_settings" },
+	};
 	struct host h;
 	struct stat st;
 
 	host_start(&h, true, (char *[]){ "-initial-policy-stance", "deny", NULL });
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		EXPECT_EQ(E_FAIL, host_call(&h, types[i], "x", ",\"ContainerConfig\":\"{}\",\"Settings\":{\"ProcessParameters\":\"{}\"},"
-					    "\"Request\":{\"ResourceType\":\"SCSIDevice\",\"Settings\":{}}"));
-		EXPECT_NE(NULL, strstr(answer_text(host_last(&h), "ErrorMessage"), "deny"));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		EXPECT_TRUE(refused(&h, cases[i].type, cases[i].cid, cases[i].members, cases[i].point)) {
+			TH_LOG("%s: %s", cases[i].point, answer_text(host_last(&h), "ErrorMessage"));
+		}
+		EXPECT_NE(NULL, strstr(answer_text(host_last(&h), "ErrorMessage"), "denied by policy"));
 	}
+	/* Nobody is asked about these. */
+	EXPECT_EQ(0, host_call(&h, MSG_START, "x", "%s", ""));
+	EXPECT_EQ(E_NO_SYSTEM, host_call(&h, MSG_EXECUTE_PROCESS, "x", PROCESS("")));
+	EXPECT_EQ(E_NO_SYSTEM, host_call(&h, MSG_WAIT_FOR_PROCESS, "x", FOREVER(1)));
+	EXPECT_EQ(E_NO_SYSTEM, host_call(&h, MSG_RESIZE_CONSOLE, "x", ",\"ProcessId\":1"));
+	EXPECT_EQ(E_NO_SYSTEM, host_call(&h, MSG_DELETE_CONTAINER_STATE, "x", "%s", ""));
+	EXPECT_EQ(E_NO_SYSTEM, host_call(&h, MSG_MODIFY_SETTINGS, "x", MODIFY("ContainerConstraints", "", "{}")));
 	ASSERT_EQ(0, stat(h.log, &st));
 	EXPECT_EQ(0, st.st_size);
+	host_stop(&h);
+}
+
+#define POLICY(settings) MODIFY("SecurityPolicy", "Add", settings)
+
+TEST(a_policy_that_cannot_be_enforced_changes_nothing_and_none_at_all_opens_the_door_once)
+{
+	static const struct {
+		const char *members, *text;
+	} cases[] = {
+		{ POLICY("{\"EncodedSecurityPolicy\":\"cGFja2FnZSBwb2xpY3k=\"}"), "rego, which is not in this guest" },
+		{ POLICY("{\"EnforcerType\":\"rego\",\"EncodedSecurityPolicy\":\"cGFja2FnZSBwb2xpY3k=\"}"), "\"rego\" is not in this guest" },
+		{ POLICY("{\"EnforcerType\":\"rego\"}"), "\"rego\" is not in this guest" },
+		{ POLICY("{\"EnforcerType\":\"closed_door\"}"), "\"closed_door\" is not in this guest" },
+		{ POLICY("{\"EnforcerType\":\"open_door\",\"EncodedSecurityPolicy\":\"cGFja2FnZSBwb2xpY3k=\"}"), "open_door is asked for" },
+		{ POLICY("{\"EncodedSecurityPolicy\":\"cGF*\"}"), "not base64" },
+		{ POLICY("{\"EncodedSecurityPolicy\":\"cGFja2E\"}"), "not base64" },
+		{ POLICY("{\"EncodedSecurityPolicy\":\"cGFj=2E=\"}"), "not base64" },
+		{ POLICY("{\"EncodedSecurityPolicy\":\"c===\"}"), "not base64" },
+	};
+	struct host h;
+	struct stat st;
+
+	host_start(&h, true, (char *[]){ "-initial-policy-stance", "deny", NULL });
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		EXPECT_TRUE(refused(&h, MSG_MODIFY_SETTINGS, Z, cases[i].members, cases[i].text)) {
+			TH_LOG("%s: %s", cases[i].members, answer_text(host_last(&h), "ErrorMessage"));
+		}
+	}
+	EXPECT_EQ(E_JSON, host_call(&h, MSG_MODIFY_SETTINGS, Z, POLICY("{\"EnforcerType\":1}")));
+	EXPECT_EQ(E_NO_SYSTEM, host_call(&h, MSG_MODIFY_SETTINGS, "x", POLICY("{}")));
+	EXPECT_TRUE(refused(&h, MSG_DUMP_STACKS, Z, "", "dump_stacks"));
+	ASSERT_EQ(0, stat(h.log, &st));
+	EXPECT_EQ(0, st.st_size);
+	/* Whatever the RequestType. */
+	EXPECT_EQ(0, host_call(&h, MSG_MODIFY_SETTINGS, Z, MODIFY("SecurityPolicy", "Update", "{}")));
+	EXPECT_EQ(0, host_call(&h, MSG_DUMP_STACKS, Z, "%s", ""));
+	/* The log has come on. */
+	json_object_put(host_log_line(&h, "\"Span\"", "\"DumpStacks\"", 1));
+	EXPECT_TRUE(refused(&h, MSG_MODIFY_SETTINGS, Z, POLICY("{}"), "set before"));
+	EXPECT_TRUE(refused(&h, MSG_MODIFY_SETTINGS, Z, MODIFY("SecurityPolicyFragment", "Add", "{\"Fragment\":\"AA==\"}"),
+			    "a policy of the enforcer rego"));
+	EXPECT_TRUE(refused(&h, MSG_MODIFY_SETTINGS, Z, MODIFY("SecurityPolicyFragment", "Add", "{\"MediaType\":"
+			    "\"application/vnd.tcb-reference-info.v1+cose\"}"), "cannot check its signature"));
+	EXPECT_TRUE(refused(&h, MSG_MODIFY_SETTINGS, Z, MODIFY("SecurityPolicyFragment", "Add", "{\"MediaType\":\"text/plain\"}"),
+			    "unknown MediaType \"text/plain\""));
+	host_stop(&h);
+	/* The open door of the start is not a policy that was set. */
+	host_start(&h, true, NULL);
+	EXPECT_EQ(0, host_call(&h, MSG_MODIFY_SETTINGS, Z, POLICY("{\"EnforcerType\":\"open_door\"}")));
+	EXPECT_TRUE(refused(&h, MSG_MODIFY_SETTINGS, Z, POLICY("{}"), "set before"));
 	host_stop(&h);
 }
 
@@ -112,6 +214,8 @@ TEST(a_confidential_vm_takes_requests_one_by_one_but_waits_hold_up_nobody)
 	close(fd);
 	host_start(&h, true, NULL);
 	unlink("/dev/sev-guest");
+	/* What the host says is not what was measured. */
+	EXPECT_TRUE(refused(&h, MSG_MODIFY_SETTINGS, Z, POLICY("{}"), "cannot check"));
 	pid = host_external(&h, "[\"cat\"]", &in, NULL, NULL);
 	ASSERT_LT(0, pid);
 	wait = host_ask(&h, MSG_WAIT_FOR_PROCESS, Z, FOREVER(pid));
@@ -350,6 +454,94 @@ TEST_F_TIMEOUT(conformance, a_process_is_in_its_containers_cgroup_and_has_a_pid_
 	init = oci_start(h, "g1", NULL, NULL, NULL);
 	ASSERT_LT(0, init);
 	end(h, "g1", init);
+}
+
+/* How many security contexts are in a container's root? */
+static int contexts(const char *cid)
+{
+	char pattern[200];
+	glob_t g;
+	int n;
+
+	snprintf(pattern, sizeof(pattern), "/run/gcs/c/%s/rootfs/security-context-*", cid);
+	n = glob(pattern, 0, NULL, &g) ? 0 : (int)g.gl_pathc;
+	if (n)
+		globfree(&g);
+	return n;
+}
+
+#define LOOK "[\"sh\",\"-c\",\"echo ${UVM_SECURITY_CONTEXT_DIR%%-[0-9]*}; cd ${UVM_SECURITY_CONTEXT_DIR:-/} || exit 1; " \
+	"for f in *64; do test -f $f && echo $f $(cat $f); done; true\"]"
+
+/* Run LOOK in a container with these annotations; what it has printed. @exec: what a further process has. */
+static char *look(struct host *h, const char *cid, const char *annotations, char **exec)
+{
+	struct host_stream in, out;
+	char *text = oci_spec(cid, "[\"sh\",\"-c\",\"read x; exec \\\"$@\\\"\",\"sh\"]"), *said;
+	struct json_object *spec = json_tokener_parse(text), *args = json_object_object_get(json_object_object_get(spec, "process"), "args");
+	struct json_object *words = json_tokener_parse(LOOK);
+	int64_t init, pid;
+
+	for (int i = 0; i < 3; i++)
+		json_object_array_add(args, json_object_get(json_object_array_get_idx(words, i)));
+	json_object_put(words);
+	json_object_object_add(spec, "annotations", json_tokener_parse(annotations));
+	if (oci_combine(h, cid) != 0 || oci_create_spec(h, cid, json_object_to_json_string(spec)) != 0)
+		host_fail(h, "create %s: %s", cid, answer_text(host_last(h), "ErrorMessage"));
+	init = oci_start(h, cid, &in, &out, NULL);
+	if (exec) {
+		struct host_stream more;
+
+		pid = oci_exec(h, cid, LOOK, NULL, &more, NULL);
+		*exec = host_stream_read(&more, NULL);
+		host_wait(h, cid, pid);
+	}
+	host_stream_close(&in);
+	said = host_stream_read(&out, NULL);
+	if (init <= 0 || host_wait(h, cid, init) != 0)
+		host_fail(h, "run %s: %s", cid, said);
+	host_notified(h, cid, NULL);
+	json_object_put(spec);
+	free(text);
+	return said;
+}
+
+TEST_F_TIMEOUT(conformance, a_container_finds_the_security_context_that_the_host_has_sent, 180)
+{
+	static const char cert[] = "io.microsoft.virtualmachine.lcow.amd-certificate";
+	struct host *h = &self->h;
+	char *said, *exec, text[600];
+
+	/* Nothing to tell, then the certificate of the host alone. */
+	EXPECT_STREQ("\n", look(h, "s1", "{}", NULL));
+	EXPECT_EQ(0, contexts("s1"));
+	EXPECT_EQ(0, oci_delete(h, "s1"));
+	EXPECT_STREQ("/security-context\nhost-amd-cert-base64 old\n",
+		     look(h, "s2", "{\"io.microsoft.virtualmachine.wcow.amd-certificate\":\"old\"}", NULL));
+	EXPECT_EQ(0, oci_delete(h, "s2"));
+
+	ASSERT_EQ(0, host_call(h, MSG_MODIFY_SETTINGS, Z, POLICY("{\"EncodedUVMReference\":\"cmVm\","
+			       "\"EncodedUVMHashEnvelopeReference\":\"aGFzaA==\"}")));
+	snprintf(text, sizeof(text), "{\"%s\":\"cert\"}", cert);
+	said = look(h, "s3", text, &exec);
+	EXPECT_STREQ("/security-context\nhost-amd-cert-base64 cert\nreference-info-base64 cmVm\n"
+		     "transparent-reference-info-base64 aGFzaA==\n", said);
+	/* The variable is the init's alone. */
+	EXPECT_STREQ("\n", exec);
+	EXPECT_EQ(1, contexts("s3"));
+	/* The host may leave it to the delete to take the layers apart. */
+	EXPECT_EQ(0, host_call(h, MSG_DELETE_CONTAINER_STATE, "s3", "%s", ""));
+	EXPECT_EQ(0, contexts("s3"));
+	EXPECT_STREQ("\n", look(h, "s4", "{\"io.microsoft.virtualmachine.lcow.securitypolicy.env\":\"false\"}", NULL));
+	EXPECT_EQ(0, oci_delete(h, "s4"));
+
+	/* The runtime refuses this one, when the files are there. */
+	ASSERT_EQ(0, oci_combine(h, "s5"));
+	EXPECT_GT(0, oci_create_spec(h, "s5", "{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"true\"],\"cwd\":\"/\"},"
+				     "\"root\":{\"path\":\"/run/gcs/c/s5/rootfs\"},\"linux\":{\"namespaces\":[{\"type\":\"none-such\"}]}}"));
+	EXPECT_EQ(0, contexts("s5"));
+	EXPECT_EQ(0, access("/run/gcs/c/s5/rootfs/bin/busybox", F_OK));
+	EXPECT_EQ(0, oci_uncombine(h, "s5"));
 }
 
 #define CROWD 2100

@@ -26,6 +26,8 @@ static const struct table {
 	TABLE(combined_layers, combined_layers_settings),
 	TABLE(constraints, constraints_settings),
 	TABLE(network_adapter, network_adapter_settings),
+	TABLE(security_policy, security_policy_settings),
+	TABLE(policy_fragment, policy_fragment_settings),
 	TABLE(plain_response, plain_response),
 	TABLE(negotiate_response, negotiate_response),
 	TABLE(create_response, create_response),
@@ -86,14 +88,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t at = end ? end + 1 - text : 0;
 	void *message = check(t, text + at, size - at), *settings;
 
-	/* Their settings are decoded by one of five other tables. */
+	/* Their settings are decoded by one of these other tables. */
 	if (message && t->table == modify_message_table) {
 		const char *inner = json_str(((struct modify_message *)message)->request.settings);
 
 		for (size_t i = 0; i < TABLES; i++) {
 			if (tables[i].table != mapped_disk_table && tables[i].table != scsi_device_table &&
 			    tables[i].table != combined_layers_table && tables[i].table != constraints_table &&
-			    tables[i].table != network_adapter_table)
+			    tables[i].table != network_adapter_table &&
+			    tables[i].table != security_policy_table && tables[i].table != policy_fragment_table)
 				continue;
 			settings = check(&tables[i], inner, strlen(inner));
 			if (settings)

@@ -71,8 +71,7 @@ static int start(const struct options *o, struct gcs_error *err)
 	struct bridge_options bridge = {
 		.serve = o->v4,
 		.deny = o->deny,
-		/* In a confidential VM the order of requests is measured. */
-		.sequential = access("/dev/sev-guest", F_OK) == 0 || access("/dev/sev", F_OK) == 0,
+		.confidential = access("/dev/sev-guest", F_OK) == 0 || access("/dev/sev", F_OK) == 0,
 		.in = -1,
 		.out = -1,
 	};

@@ -9,10 +9,10 @@
 #include "error.h"
 
 struct bridge_options {
-	bool serve;	 /* -v4; otherwise nothing is implemented */
-	bool deny;	 /* refuse everything but the negotiation */
-	bool sequential; /* one request at a time, but waits */
-	int in, out;	 /* >= 0: the only connection; -1: dial PORT_BRIDGE, again whenever it is lost */
+	bool serve;	   /* -v4; otherwise nothing is implemented */
+	bool deny;	   /* the closed door, until a security policy opens it */
+	bool confidential; /* the order of requests is measured: one at a time, but waits */
+	int in, out;	   /* >= 0: the only connection; -1: dial PORT_BRIDGE, again whenever it is lost */
 };
 
 /*

@@ -103,7 +103,7 @@ int bridge_start(const struct bridge_options *o, struct gcs_error *err)
 
 	options = *o;
 	request_init(o);
-	jobs_init(o->sequential ? 1 : WORKERS);
+	jobs_init(o->confidential ? 1 : WORKERS);
 	if (writer_start(err) < 0)
 		return -1;
 	ret = pthread_create(&reader, NULL, o->in >= 0 ? run_given : run_dialled, NULL);

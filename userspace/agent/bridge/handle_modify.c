@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "network/network.h"
+#include "policy.h"
 #include "request.h"
 #include "storage/storage.h"
 
@@ -15,6 +16,8 @@ union settings {
 	struct combined_layers_settings layers;
 	struct network_adapter_settings adapter;
 	struct constraints_settings constraints;
+	struct security_policy_settings policy;
+	struct policy_fragment_settings fragment;
 };
 
 typedef int (*modify_fn)(const union settings *s, struct gcs_error *err);
@@ -24,6 +27,7 @@ struct resource {
 	const char *name;
 	const struct json_field *table; /* NULL: known, but this guest has it not */
 	modify_fn add, remove, update;	/* NULL: the RequestType is not supported */
+	modify_fn any;			/* whatever the RequestType */
 	modify_container_fn container;	/* of a container, whatever the RequestType */
 	bool no_settings;
 };
@@ -160,6 +164,16 @@ static int limit_pods(const union settings *s, struct gcs_error *err)
 	return container_limit_pods(err);
 }
 
+static int set_policy(const union settings *s, struct gcs_error *err)
+{
+	return policy_set(&s->policy, err);
+}
+
+static int add_fragment(const union settings *s, struct gcs_error *err)
+{
+	return policy_add_fragment(&s->fragment, err);
+}
+
 static const struct resource resources[] = {
 	{ .name = "MappedVirtualDisk", .table = mapped_disk_table, .add = add_disk, .remove = remove_disk },
 	{ .name = "SCSIDevice", .table = scsi_device_table, .remove = remove_scsi },
@@ -169,8 +183,8 @@ static const struct resource resources[] = {
 	{ .name = "Network", .table = network_adapter_table, .add = add_adapter, .remove = remove_adapter },
 	{ .name = "VPCIDevice" },
 	{ .name = "ContainerConstraints", .table = constraints_table, .container = constrain },
-	{ .name = "SecurityPolicy" },
-	{ .name = "SecurityPolicyFragment" },
+	{ .name = "SecurityPolicy", .table = security_policy_table, .any = set_policy },
+	{ .name = "SecurityPolicyFragment", .table = policy_fragment_table, .any = add_fragment },
 	{ .name = "PodCgroupMemoryLimit", .no_settings = true, .update = limit_pods },
 };
 
@@ -198,6 +212,8 @@ static int apply(const struct resource *r, const char *request, const char *id, 
 		return r->container(id, s, err);
 	if (!r->table && !r->no_settings)
 		return gcs_fail(err, 0, HR_FAIL, "the ResourceType \"%s\" is not supported by this guest", r->name);
+	if (r->any)
+		return r->any(s, err);
 	if (strcmp(request, "Add") == 0)
 		fn = r->add;
 	else if (strcmp(request, "Remove") == 0)

@@ -395,6 +395,20 @@ const struct json_field constraints_table[] = {
 	JSON_END
 };
 
+const struct json_field security_policy_table[] = {
+	JSON_STRING(struct security_policy_settings, enforcer, "EnforcerType"),
+	JSON_STRING(struct security_policy_settings, policy, "EncodedSecurityPolicy"),
+	JSON_STRING(struct security_policy_settings, reference, "EncodedUVMReference"),
+	JSON_STRING(struct security_policy_settings, hash_envelope, "EncodedUVMHashEnvelopeReference"),
+	JSON_END
+};
+
+const struct json_field policy_fragment_table[] = {
+	JSON_STRING(struct policy_fragment_settings, fragment, "Fragment"),
+	JSON_STRING(struct policy_fragment_settings, media_type, "MediaType"),
+	JSON_END
+};
+
 /* --- DumpStacks, the exit notification ------------------------------------------------------ */
 
 const struct json_field stacks_response_table[] = {

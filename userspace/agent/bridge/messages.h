@@ -212,6 +212,19 @@ struct constraints_settings {
 	struct json_object *linux_; /* linux.resources of an OCI spec */
 };
 
+/* Base64, as it came. */
+struct security_policy_settings {
+	char *enforcer;	     /* "" = what the policy needs */
+	char *policy;
+	char *reference;     /* signed reference information of the VM's image, for its containers */
+	char *hash_envelope; /* the same in its transparent form */
+};
+
+struct policy_fragment_settings {
+	char *fragment;
+	char *media_type; /* "" = a fragment of a rego policy */
+};
+
 struct stacks_response {
 	struct response_base base;
 	char *stacks;
@@ -235,6 +248,7 @@ extern const struct json_field properties_message_table[], properties_response_t
 extern const struct json_field modify_message_table[], stacks_response_table[];
 extern const struct json_field mapped_disk_table[], scsi_device_table[], combined_layers_table[], constraints_table[];
 extern const struct json_field network_adapter_table[];
+extern const struct json_field security_policy_table[], policy_fragment_table[];
 extern const struct json_field notification_table[];
 
 /* For messages and responses that have nothing of their own. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "jobs.h"
+#include "policy.h"
 #include "request.h"
 
 #define ROW(type_, name, response, handler, ...) \
@@ -47,6 +48,7 @@ static struct request *open_requests;
 void request_init(const struct bridge_options *o)
 {
 	options = *o;
+	policy_init(o->deny, o->confidential);
 }
 
 void request_ready(void)
@@ -204,9 +206,8 @@ static void handle(void *arg)
 			pthread_cond_wait(&became_ready, &lock);
 		pthread_mutex_unlock(&lock);
 	}
-	if (options.deny && !row->at_once)
-		ret = gcs_fail(&err, 0, HR_FAIL, "%s: the policy is to deny it", frame_type_name(rq->type));
-	else
+	ret = policy_ask(rq->type, rq->message, &err);
+	if (ret == 0)
 		ret = row->handle(rq, rq->message, response, &err);
 	/* The request may be gone if it is pending. */
 	log_context(NULL);
@@ -292,7 +293,7 @@ void request_submit(struct frame *f, connection_t connection)
 	pthread_mutex_unlock(&lock);
 	if (rq->row && rq->row->at_once)
 		run(rq);
-	else if (rq->row && rq->row->is_quick && !options.sequential)
+	else if (rq->row && rq->row->is_quick && !options.confidential)
 		run_quick(rq);
 	else
 		job_submit(run, rq);

@@ -37,37 +37,42 @@ struct file {
 	const char *name, *content;
 };
 
-/* The directory was made under a name that nobody knows, and nothing of the container runs yet. */
-static int write_files(const char *dir, const struct file files[FILES], struct gcs_error *err)
+/* @dir: made under a name that nobody knows, and nothing of the container runs yet. */
+static int write_files(int dir, const struct file files[FILES], struct gcs_error *err)
 {
-	_cleanup_close_ int fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return gcs_fail(err, errno, HR_FAIL, "%s: open", dir);
 	for (size_t i = 0; i < FILES; i++) {
 		char path[80];
 
 		if (!*files[i].content)
 			continue;
-		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", fd, files[i].name);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir, files[i].name);
 		if (fs_write(path, files[i].content, strlen(files[i].content), 0644, err) < 0)
-			return gcs_fail_prefix(err, "%s", dir);
+			return -1;
 	}
 	return 0;
 }
 
 static int make(struct container *c, const char *name, const struct file files[FILES], struct gcs_error *err)
 {
-	_cleanup_free_ char *dir = NULL;
-	bool made;
+	_cleanup_close_ int root = open(c->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int dir = -1;
+	char *path;
 
-	if (fs_mkdir_in_root(c->rootfs, name, 0755, &dir, &made, err) < 0)
+	if (root < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: open", c->rootfs);
+	if (asprintf(&path, "%s/%s", c->rootfs, name) < 0)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "%s", name);
+	if (mkdirat(root, name, 0755) < 0) {
+		gcs_fail(err, errno, HR_FAIL, "%s: make directory", path);
+		free(path);
 		return -1;
-	if (!made)
-		return gcs_fail(err, EEXIST, HR_FAIL, "%s: make directory", dir);
+	}
 	/* From here on the caller takes it back. */
-	c->security_dir = steal_ptr(&dir);
-	return write_files(c->security_dir, files, err);
+	c->security_dir = path;
+	dir = openat(root, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: open", path);
+	return write_files(dir, files, err);
 }
 
 int security_context_make(struct container *c, struct spec *s, struct gcs_error *err)
@@ -91,10 +96,10 @@ int security_context_make(struct container *c, struct spec *s, struct gcs_error 
 		return 0;
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		return gcs_fail(err, errno, HR_FAIL, "security context: random name");
-	snprintf(name, sizeof(name), "/security-context-%" PRIu64, number);
+	snprintf(name, sizeof(name), "security-context-%" PRIu64, number);
 	if (make(c, name, files, err) < 0)
 		return gcs_fail_prefix(err, "security context");
-	snprintf(variable, sizeof(variable), "UVM_SECURITY_CONTEXT_DIR=%s", name);
+	snprintf(variable, sizeof(variable), "UVM_SECURITY_CONTEXT_DIR=/%s", name);
 	json_object_array_add(member_or_new(s->process, "env", json_type_array, &wrong), json_object_new_string(variable));
 	return 0;
 }
