@@ -324,6 +324,70 @@ TEST_F_TIMEOUT(pod, host_network_is_the_vms_for_the_whole_pod, 240)
 	EXPECT_EQ(0, oci_delete(h, "hn")) TH_LOG("%s", error(h));
 }
 
+TEST_F_TIMEOUT(pod, host_network_is_a_standalone_containers_if_it_says_so, 240)
+{
+	struct host *h = &self->h;
+	char *own = namespace_of(getpid(), "net"), *text;
+	struct json_object *spec;
+
+	for (int i = 0; i < 2; i++) {
+		spec = spec_new("sn", "[\"readlink\",\"/proc/self/ns/net\"]");
+		annotate(spec, HOST_NET, i ? "1" : "0");
+		text = output(h, "sn", spec);
+		EXPECT_EQ(i, !strncmp(own, text, strlen(own))) TH_LOG("%s", text);
+		EXPECT_EQ(0, oci_delete(h, "sn")) TH_LOG("%s", error(h));
+	}
+}
+
+/* The rest of the line of a file of /proc/<pid> that begins with @key. */
+static char *proc_line(int64_t pid, const char *file, const char *key)
+{
+	char path[64], *text, *line;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+	text = read_text(path);
+	line = strstr(text, key);
+	return line ? strndup(line + strlen(key), strcspn(line + strlen(key), "\n")) : text;
+}
+
+TEST_F_TIMEOUT(pod, a_sandbox_has_its_user_by_name_and_its_limits, 240)
+{
+	struct host *h = &self->h;
+	struct json_object *spec = sandbox_spec("us", FOREVER);
+	unsigned int id[4], soft, hard;
+	struct host_stream out;
+	int64_t init, pid;
+	char *text;
+
+	ASSERT_EQ(0, oci_combine(h, "us"));
+	EXPECT_EQ(0, write_text("/run/gcs/c/us/rootfs/etc/passwd", "root:x:0:0::/:/bin/sh\napp:x:1000:1001::/:/bin/sh\n"));
+	set(spec, "process/user", "{\"uid\":0,\"gid\":0,\"username\":\"app\"}");
+	annotate(spec, "io.microsoft.lcow.rlimitcore", "4096;8192");
+	set(spec, "linux/resources", "{\"cpu\":{\"quota\":50000,\"period\":100000,\"shares\":1024}}");
+	init = run(h, "us", spec, NULL);
+	text = proc_line(init, "status", "Uid:");
+	ASSERT_EQ(4, sscanf(text, "%u %u %u %u", &id[0], &id[1], &id[2], &id[3])) TH_LOG("%s", text);
+	EXPECT_EQ(1000, id[0]);
+	EXPECT_EQ(1000, id[3]);
+	text = proc_line(init, "status", "Gid:");
+	ASSERT_EQ(1, sscanf(text, "%u", &id[0])) TH_LOG("%s", text);
+	EXPECT_EQ(1001, id[0]);
+	text = proc_line(init, "limits", "Max core file size");
+	ASSERT_EQ(2, sscanf(text, "%u %u", &soft, &hard)) TH_LOG("%s", text);
+	EXPECT_EQ(4096, soft);
+	EXPECT_EQ(8192, hard);
+	/* A pod's limits are its sandbox's. */
+	EXPECT_STREQ(cgroup_v1 ? "50000\n" : "50000 100000\n",
+		     cgroup_get("/pods/us", cgroup_v1 ? "cpu.cfs_quota_us" : "cpu.max", NULL));
+	/* What runs beside it has both. */
+	pid = oci_exec(h, "us", "[\"sh\",\"-c\",\"id -u; id -g; ulimit -Sc; ulimit -Hc\"]", NULL, &out, NULL);
+	ASSERT_LT(0, pid) TH_LOG("%s", error(h));
+	EXPECT_STREQ("1000\n1001\n8\n16\n", host_stream_read(&out, NULL));
+	EXPECT_EQ(0, host_wait(h, "us", pid));
+	stop(h, "us", init);
+	EXPECT_EQ(0, oci_delete(h, "us")) TH_LOG("%s", error(h));
+}
+
 #define BLOCK "{\"MountPath\":\"/run/mounts/scsi/b2\",\"Lun\":2,\"BlockDev\":true}"
 
 static int64_t disk(struct host *h, const char *request)
