@@ -539,6 +539,7 @@ TEST_F_TIMEOUT(conformance, a_container_finds_the_security_context_that_the_host
 	ASSERT_EQ(0, oci_combine(h, "s5"));
 	EXPECT_GT(0, oci_create_spec(h, "s5", "{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"true\"],\"cwd\":\"/\"},"
 				     "\"root\":{\"path\":\"/run/gcs/c/s5/rootfs\"},\"linux\":{\"namespaces\":[{\"type\":\"none-such\"}]}}"));
+	EXPECT_NE(NULL, strstr(answer_text(host_last(h), "ErrorMessage"), "none-such"));
 	EXPECT_EQ(0, contexts("s5"));
 	EXPECT_EQ(0, access("/run/gcs/c/s5/rootfs/bin/busybox", F_OK));
 	EXPECT_EQ(0, oci_uncombine(h, "s5"));

@@ -200,6 +200,10 @@ TEST_F_TIMEOUT(container, exec_runs_beside_the_init, 180)
 	host_stream_close(&in);
 	/* Not there: an error, and nothing of it is left. */
 	EXPECT_EQ(E_FAIL, oci_exec(h, "c7", "[\"nothing-of-this-name\"]", NULL, NULL, NULL));
+	EXPECT_NE(NULL, strstr(answer_text(host_last(h), "ErrorMessage"), "nothing-of-this-name"));
+	EXPECT_EQ(E_FAIL, oci_exec(h, "c7", "[\"nor-of-this-one\"]", NULL, NULL, NULL));
+	EXPECT_NE(NULL, strstr(answer_text(host_last(h), "ErrorMessage"), "nor-of-this-one"));
+	EXPECT_EQ(NULL, strstr(answer_text(host_last(h), "ErrorMessage"), "nothing-of-this-name"));
 	pid = oci_exec(h, "c7", "[\"sleep\",\"1000\"]", NULL, NULL, NULL);
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(0, host_call(h, MSG_GET_PROPERTIES, "c7", ",\"Query\":\"{\\\"PropertyTypes\\\":[\\\"ProcessList\\\"]}\""));

@@ -295,21 +295,29 @@ TEST_F(errors, create_refuses_what_it_cannot_run)
 	EXPECT_EQ(E_JSON, host_call(h, MSG_CREATE, "c1",
 				    ",\"ContainerConfig\":\"{\\\"SchemaVersion\\\":{\\\"Major\\\":2,\\\"Minor\\\":0}}\""));
 	/* No specification at all. */
-	EXPECT_NE(0, host_call(h, MSG_CREATE, "c1",
-			       ",\"ContainerConfig\":\"{\\\"SchemaVersion\\\":{\\\"Major\\\":2,\\\"Minor\\\":1},"
-			       "\\\"OciBundlePath\\\":\\\"/run/gcs/c/c1\\\"}\""));
+	EXPECT_EQ(E_JSON, host_call(h, MSG_CREATE, "c1",
+				    ",\"ContainerConfig\":\"{\\\"SchemaVersion\\\":{\\\"Major\\\":2,\\\"Minor\\\":1},"
+				    "\\\"OciBundlePath\\\":\\\"/run/gcs/c/c1\\\"}\""));
 	/* One without process, root or linux. */
-	EXPECT_NE(0, host_call(h, MSG_CREATE, "c1",
-			       ",\"ContainerConfig\":\"{\\\"SchemaVersion\\\":{\\\"Major\\\":2,\\\"Minor\\\":1},"
-			       "\\\"OciBundlePath\\\":\\\"/run/gcs/c/c1\\\",\\\"OciSpecification\\\":{}}\""));
+	EXPECT_EQ(E_JSON, host_call(h, MSG_CREATE, "c1",
+				    ",\"ContainerConfig\":\"{\\\"SchemaVersion\\\":{\\\"Major\\\":2,\\\"Minor\\\":1},"
+				    "\\\"OciBundlePath\\\":\\\"/run/gcs/c/c1\\\",\\\"OciSpecification\\\":{}}\""));
 	/* Nothing is left of them. */
 	EXPECT_EQ(E_NO_SYSTEM, host_call(h, MSG_DELETE_CONTAINER_STATE, "c1", "%s", ""));
 	EXPECT_NE(0, access("/run/gcs/c/c1", F_OK));
 }
 
+/* Create with these, and a specification that is not looked at. */
+static int64_t create_with(struct host *h, const char *id, const char *bundle, const char *scratch)
+{
+	return host_call(h, MSG_CREATE, id, ",\"ContainerConfig\":\"{\\\"SchemaVersion\\\":{\\\"Major\\\":2,\\\"Minor\\\":1},"
+			 "\\\"OciBundlePath\\\":\\\"%s\\\",\\\"ScratchDirPath\\\":\\\"%s\\\",\\\"OciSpecification\\\":{}}\"", bundle, scratch);
+}
+
 TEST_F(errors, ids_become_paths_and_are_checked)
 {
 	static const char *const ids[] = { "", ".", "..", "../x", "a/b", "a b", "a\\nb", "\\u00e9", "a..b" };
+	static const char *const paths[] = { "x", "/", "/run/../x", "/run/./x", "/run//x" };
 	struct host *h = &self->h;
 	char long_id[130];
 
@@ -318,12 +326,19 @@ TEST_F(errors, ids_become_paths_and_are_checked)
 	for (size_t i = 0; i <= sizeof(ids) / sizeof(ids[0]); i++) {
 		const char *id = i < sizeof(ids) / sizeof(ids[0]) ? ids[i] : long_id;
 
-		EXPECT_NE(0, host_call(h, MSG_CREATE, id,
-				       ",\"ContainerConfig\":\"{\\\"SchemaVersion\\\":{\\\"Major\\\":2,\\\"Minor\\\":1},"
-				       "\\\"OciBundlePath\\\":\\\"/run/gcs/c/x\\\",\\\"OciSpecification\\\":{\\\"process\\\":"
-				       "{\\\"args\\\":[\\\"true\\\"],\\\"cwd\\\":\\\"/\\\"},\\\"root\\\":{\\\"path\\\":\\\"/\\\"},"
-				       "\\\"linux\\\":{}}}\""));
+		EXPECT_EQ(E_INVALIDARG, create_with(h, id, "/run/gcs/c/x", ""));
+		EXPECT_NE(NULL, strstr(answer_text(host_last(h), "ErrorMessage"), "container id"));
 	}
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		EXPECT_EQ(E_INVALIDARG, create_with(h, "x", paths[i], ""));
+		EXPECT_NE(NULL, strstr(answer_text(host_last(h), "ErrorMessage"), "OciBundlePath"));
+		EXPECT_EQ(E_INVALIDARG, create_with(h, "x", "/run/gcs/c/x", paths[i]));
+		EXPECT_NE(NULL, strstr(answer_text(host_last(h), "ErrorMessage"), "ScratchDirPath"));
+	}
+	EXPECT_EQ(E_INVALIDARG, create_with(h, "x", "", ""));
+	/* One byte less and it is the specification that is missed. */
+	long_id[128] = '\0';
+	EXPECT_EQ(E_JSON, create_with(h, long_id, "/run/gcs/c/x", ""));
 }
 
 TEST_F(errors, external_processes_need_a_command)
