@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,22 @@ static void open_standard_fds(void)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
+}
+
+/*
+ * Many threads that each allocate little: one arena keeps the agent small. So do stacks in which no huge page fits, which is two MiB for a
+ * touched byte; they are large enough for the deepest JSON that is accepted.
+ */
+static void keep_memory_small(void)
+{
+	pthread_attr_t attr;
+
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 1 << 20);
+	pthread_setattr_default_np(&attr);
+	pthread_attr_destroy(&attr);
 }
 
 static int setup_log(const struct options *o, struct gcs_error *err)
@@ -108,9 +125,7 @@ int main(int argc, char **argv)
 
 	open_standard_fds();
 	signal(SIGPIPE, SIG_IGN);
-	/* Many threads that each allocate little: one arena keeps the agent small. */
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+	keep_memory_small();
 	nofile_raise();
 	if (options_parse(&o, argv, &err) < 0) {
 		/* As far as it was understood: the host's reader of the log wants nothing but JSON. */

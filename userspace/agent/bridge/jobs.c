@@ -7,64 +7,74 @@
 #include "jobs.h"
 #include "log.h"
 
-/* For the deepest JSON that is accepted; what is not touched costs nothing. */
-#define STACK_SIZE (1u << 20)
-
 struct job {
 	job_fn fn;
 	void *arg;
 	struct job *next;
 };
 
+/* On the stack of its thread while that is idle. */
+struct worker {
+	struct job *job; /* what it is woken for */
+	pthread_cond_t wake;
+	struct worker *next;
+};
+
 /* Protects what follows; no job runs while it is held. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t more = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t drained = PTHREAD_COND_INITIALIZER;
-static struct job *queue;
+/*
+ * The last that has become idle is the next to work: few requests touch the memory of few workers, their stacks and what the allocator
+ * keeps for each.
+ */
+static struct worker *idle;
+static struct job *queue; /* only while nobody is idle */
 static struct job **queue_end = &queue;
-static unsigned int limit, threads, idle, queued;
+static unsigned int limit, threads, busy;
+
+/* Called with the lock held. */
+static struct job *next_job(void)
+{
+	struct worker self = { .wake = PTHREAD_COND_INITIALIZER, .next = idle };
+	struct job *j = queue;
+
+	if (j) {
+		queue = j->next;
+		if (!queue)
+			queue_end = &queue;
+		return j;
+	}
+	idle = &self;
+	if (--busy == 0)
+		pthread_cond_broadcast(&drained);
+	while (!self.job)
+		pthread_cond_wait(&self.wake, &lock);
+	return self.job;
+}
 
 static void *work(void *arg)
 {
-	struct job *j;
+	struct job *j = arg;
 
-	pthread_mutex_lock(&lock);
 	for (;;) {
-		while (!queue) {
-			idle++;
-			if (idle == threads)
-				pthread_cond_broadcast(&drained);
-			pthread_cond_wait(&more, &lock);
-			idle--;
-		}
-		j = queue;
-		queue = j->next;
-		queued--;
-		if (!queue)
-			queue_end = &queue;
-		pthread_mutex_unlock(&lock);
 		j->fn(j->arg);
 		free(j);
 		pthread_mutex_lock(&lock);
+		j = next_job();
+		pthread_mutex_unlock(&lock);
 	}
 	return NULL;
 }
 
 /* Called with the lock held. */
-static bool start_thread(void)
+static bool start_thread(struct job *j)
 {
-	pthread_attr_t attr;
 	pthread_t thread;
-	int ret;
 
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	ret = pthread_create(&thread, &attr, work, NULL);
-	pthread_attr_destroy(&attr);
-	if (ret)
+	if (pthread_create(&thread, NULL, work, j))
 		return false;
 	pthread_setname_np(thread, "worker");
+	pthread_detach(thread);
 	threads++;
 	return true;
 }
@@ -74,23 +84,40 @@ void jobs_init(unsigned int n)
 	limit = n;
 }
 
+/* Called with the lock held. */
+static bool give(struct job *j)
+{
+	struct worker *w = idle;
+
+	if (w) {
+		idle = w->next;
+		w->job = j;
+		busy++;
+		pthread_cond_signal(&w->wake);
+		return true;
+	}
+	if (threads < limit && start_thread(j)) {
+		busy++;
+		return true;
+	}
+	if (!threads)
+		return false;
+	*queue_end = j;
+	queue_end = &j->next;
+	return true;
+}
+
 void job_submit(job_fn fn, void *arg)
 {
-	struct job *j = calloc(1, sizeof(*j));
-	bool ok = j != NULL;
+	struct job *j = malloc(sizeof(*j));
+	bool ok = false;
 
-	pthread_mutex_lock(&lock);
-	/* Woken threads count as idle until they run: compare with what is queued. */
-	if (ok && idle <= queued && threads < limit)
-		ok = start_thread() || threads;
-	if (ok) {
+	if (j) {
 		*j = (struct job){ .fn = fn, .arg = arg };
-		*queue_end = j;
-		queue_end = &j->next;
-		queued++;
-		pthread_cond_signal(&more);
+		pthread_mutex_lock(&lock);
+		ok = give(j);
+		pthread_mutex_unlock(&lock);
 	}
-	pthread_mutex_unlock(&lock);
 	if (!ok) {
 		free(j);
 		log_error("no worker thread could be started");
@@ -101,7 +128,7 @@ void job_submit(job_fn fn, void *arg)
 void jobs_drain(void)
 {
 	pthread_mutex_lock(&lock);
-	while (queue || idle < threads)
+	while (busy)
 		pthread_cond_wait(&drained, &lock);
 	pthread_mutex_unlock(&lock);
 }
