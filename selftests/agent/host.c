@@ -330,6 +330,23 @@ void host_forget(struct host *h, uint64_t id)
 	*find(h, id) = h->answers[--h->answer_count];
 }
 
+void host_forget_over(struct host *h)
+{
+	size_t requests = 0, containers = 0;
+
+	for (size_t i = 0; i < h->answer_count; i++) {
+		if (h->answers[i].json)
+			json_object_put(h->answers[i].json);
+		else
+			h->answers[requests++] = h->answers[i];
+	}
+	for (size_t i = 0; i < h->container_count; i++)
+		if (!h->containers[i].notified)
+			h->containers[containers++] = h->containers[i];
+	h->answer_count = requests;
+	h->container_count = containers;
+}
+
 bool host_answered(struct host *h, uint64_t id, int ms)
 {
 	int64_t deadline = host_now_ms() + ms;
@@ -388,6 +405,9 @@ const char *answer_text(const struct answer *a, const char *key)
 
 void host_register(struct host *h, const char *cid)
 {
+	if (h->container_count == sizeof(h->containers) / sizeof(h->containers[0]))
+		host_fail(h, "too many containers in one test");
+	memset(&h->containers[h->container_count], 0, sizeof(h->containers[0]));
 	snprintf(h->containers[h->container_count++].id, sizeof(h->containers[0].id), "%s", cid);
 }
 

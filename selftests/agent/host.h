@@ -47,7 +47,7 @@ struct host {
 		bool notified;
 		unsigned int order;
 		char type[32], activity[40];
-	} containers[64];
+	} containers[128];
 	size_t container_count;
 };
 
@@ -85,6 +85,9 @@ void host_expect(struct host *h, uint64_t id, uint32_t type);
 
 /* The id is not outstanding any more: an answer to it ends the test. */
 void host_forget(struct host *h, uint64_t id);
+
+/* Forget what is over: requests that are answered, containers that are notified. For tests with more than there is room for. */
+void host_forget_over(struct host *h);
 
 /* Wait for an answer, at most WAIT_MS; the test ends if it does not come. */
 const struct answer *host_answer(struct host *h, uint64_t id);
