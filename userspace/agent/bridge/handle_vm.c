@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "fs.h"
+#include "network/network.h"
 #include "request.h"
 
 #define VERSION 4
@@ -92,8 +93,9 @@ int handle_dump_stacks(struct request *rq, void *message, void *response, struct
 
 	if (!out)
 		return gcs_fail(err, errno, HR_FAIL, "DumpStacks");
-	/* Threads are few: what is cut off are requests. */
+	/* Threads and pods are few: what is cut off are requests. */
 	dump_threads(out);
+	netns_dump(out);
 	request_dump(out);
 	if (fclose(out) != 0 || !r->stacks)
 		return gcs_fail(err, errno, HR_FAIL, "DumpStacks");

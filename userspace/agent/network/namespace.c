@@ -195,6 +195,24 @@ int netns_attach(struct netns *n, pid_t pid, struct gcs_error *err)
 	return ret < 0 ? gcs_fail_prefix(err, "network namespace \"%s\"", n->id) : 0;
 }
 
+void netns_dump(FILE *out)
+{
+	for (struct netns *n = netns_next(NULL); n; n = netns_next(n)) {
+		/* Whoever works on it may wait for a DHCP server. */
+		if (pthread_mutex_trylock(&n->lock) != 0) {
+			fprintf(out, "network namespace \"%s\": being changed\n", n->id);
+			continue;
+		}
+		fprintf(out, "network namespace \"%s\": %s\n", n->id, n->fd < 0 ? "no container's" : n->shared ? "the VM's" : "a container's");
+		for (const struct adapter *a = n->adapters; a; a = a->next)
+			if (a->waiting)
+				fprintf(out, "  adapter %s: waited for\n", a->id);
+			else
+				fprintf(out, "  adapter %s: interface %u%s\n", a->id, a->ifindex, a->configured ? ", configured" : "");
+		pthread_mutex_unlock(&n->lock);
+	}
+}
+
 /* Print the words that are not among those of the adapters before, nor before in their own list. */
 static void print_new(FILE *f, const struct netns *n, bool servers)
 {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "error.h"
@@ -69,6 +70,9 @@ char *netns_resolv_conf(struct netns *n, struct gcs_error *err);
  * they are where they were before.
  */
 int netns_attach(struct netns *n, pid_t pid, struct gcs_error *err);
+
+/* What there is, for whoever looks for the one that hangs. */
+void netns_dump(FILE *out);
 
 /* The adapters come back, and somebody else may claim the namespace. NULL is fine. */
 void netns_release(struct netns *n);
