@@ -88,6 +88,10 @@ FIXTURE_TEARDOWN(network)
 			nic_unplug(&self->h, n);
 		}
 	EXPECT_STREQ(self->before, own_network(&self->h));
+	/* No thread is elsewhere, no namespace is held. */
+	EXPECT_STREQ(shell(&self->h, "readlink /proc/self/ns/net"),
+		     shell(&self->h, "for t in /proc/%d/task/*; do readlink $t/ns/net; done | sort -u", (int)self->h.agent));
+	EXPECT_STREQ("0\n", shell(&self->h, "ls -l /proc/%d/fd | grep -c net:", (int)self->h.agent));
 	host_stop(&self->h);
 }
 
@@ -116,6 +120,22 @@ static int64_t network(struct host *h, const char *request, const char *settings
 			 ",\"Request\":{\"RequestType\":\"%s\",\"ResourceType\":\"Network\",\"Settings\":%s}", request, settings);
 }
 
+/* Plug the interface that an Add waits for. A kernel full of checks may need longer to see it than the agent waits. */
+static void plug_late(FIXTURE_DATA(network) *self, int n, uint64_t add, const char *settings)
+{
+	struct host *h = &self->h;
+	int64_t result;
+
+	plug(self, n);
+	result = answer_result(host_answer(h, add));
+	if (result && scaled(1) > 1) {
+		nic_name(h, n);
+		result = network(h, "Add", settings);
+	}
+	if (result)
+		host_fail(h, "Add %s: %s", settings, answer_text(host_answer(h, add), "ErrorMessage"));
+}
+
 /* A sandbox in the namespace @ns. */
 static struct json_object *pod_spec(const char *cid, int ns)
 {
@@ -138,6 +158,9 @@ static void end_pod(struct host *h, const char *cid, int64_t init)
 		host_fail(h, "delete %s: %s", cid, error(h));
 }
 
+#define IP(address, prefix) "{\"IPAddress\":\"" address "\",\"PrefixLength\":" #prefix "}"
+#define ROUTE(to, by) "{\"DestinationPrefix\":\"" to "\",\"NextHop\":\"" by "\"}"
+
 #define NIC_GUID_0 "6b5d9d4c-21fa-4a00-8c3e-000000000000"
 #define EXPECT_HAS(text, part) EXPECT_NE(NULL, strstr(text, part)) TH_LOG("no \"%s\" in: %s", part, text)
 
@@ -149,30 +172,28 @@ TEST_F_TIMEOUT(network, a_pod_has_its_adapter_name_servers_and_localhost, 240)
 	struct json_object *client;
 	struct host_stream out;
 	int64_t init, server;
-	char line[16] = "", *text, *more;
+	char line[16] = "", *text, *settings;
 	uint64_t add;
 
 	/* The host has said so, and the interface is still on its way. */
-	add = ask(h, "Add", adapter(1, 0, ",\"IPConfigs\":[{\"IPAddress\":\"10.0.2.20\",\"PrefixLength\":24}],\"Routes\":[{\"NextHop\":"
-				    "\"10.0.2.2\",\"DestinationPrefix\":\"0.0.0.0/0\"}],\"DNSServerList\":\"10.0.2.3, 10.0.2.3,,1.1.1.1\","
-				    "\"DNSSuffix\":\"Svc.Cluster.local,cluster.local\""));
+	settings = adapter(1, 0, ",\"IPConfigs\":[" IP("10.0.2.20", 24) "],\"Routes\":[" ROUTE("0.0.0.0/0", "10.0.2.2") "],"
+			   "\"DNSServerList\":\"10.0.2.3, 10.0.2.3,,1.1.1.1\",\"DNSSuffix\":\"Svc.Cluster.local,cluster.local\"");
+	add = ask(h, "Add", settings);
 	EXPECT_FALSE(host_answered(h, add, 0));
-	plug(self, 0);
-	ASSERT_EQ(0, answer_result(host_answer(h, add))) TH_LOG("%s", answer_text(host_answer(h, add), "ErrorMessage"));
+	plug_late(self, 0, add, settings);
 	/* The pod does not wait for one that is late. */
-	more = adapter(1, 1, ",\"IPConfigs\":[{\"IPAddress\":\"10.9.0.1\",\"PrefixLength\":24}]");
-	add = ask(h, "Add", more);
+	settings = adapter(1, 1, ",\"IPConfigs\":[" IP("10.9.0.1", 24) "]");
+	add = ask(h, "Add", settings);
 	init = run(h, "n1", pod_spec("n1", 1), NULL);
 	ASSERT_EQ(0, host_call(h, MSG_DUMP_STACKS, Z, "%s", ""));
 	text = strdup(answer_text(host_last(h), "GuestStacks"));
 	EXPECT_HAS(text, "network namespace \"8F3A2B10-99CE-4D4B-A2A5-F1F6A5B0B001\": a container's\n  adapter " NIC_GUID_0 ": interface ");
 	/* On a slow machine nobody waits for it any more: once again. */
 	if (host_answered(h, add, 0))
-		add = ask(h, "Add", more);
+		add = ask(h, "Add", settings);
 	else
 		EXPECT_HAS(text, ", configured\n  adapter 6b5d9d4c-21fa-4a00-8c3e-000000000001: waited for\n");
-	plug(self, 1);
-	ASSERT_EQ(0, answer_result(host_answer(h, add))) TH_LOG("%s", answer_text(host_answer(h, add), "ErrorMessage"));
+	plug_late(self, 1, add, settings);
 	EXPECT_HAS(in_pod(h, init, "ip addr show eth1"), "inet 10.9.0.1/24");
 
 	/* What containers see of it: name servers, a way out, and each other at localhost. */
@@ -206,9 +227,6 @@ static int64_t add(FIXTURE_DATA(network) *self, int ns, int n, const char *more)
 	nic_name(&self->h, n);
 	return network(&self->h, "Add", adapter(ns, n, more));
 }
-
-#define IP(address, prefix) "{\"IPAddress\":\"" address "\",\"PrefixLength\":" #prefix "}"
-#define ROUTE(to, by) "{\"DestinationPrefix\":\"" to "\",\"NextHop\":\"" by "\"}"
 
 TEST_F_TIMEOUT(network, adapters_come_to_a_running_pod_and_leave_it, 240)
 {

@@ -133,6 +133,16 @@ TEST(on_vmbus_an_interface_is_found_by_its_guid)
 	network_sysfs = "/sys";
 }
 
+static int open_files(void)
+{
+	_cleanup_dir_ DIR *d = opendir("/proc/self/fd");
+	int count = 0;
+
+	while (d && readdir(d))
+		count++;
+	return count;
+}
+
 /* The same tree, in a namespace of the test's own: there "lo" is an adapter that needs not be moved. */
 TEST(an_adapter_is_configured_where_it_is_and_leaves_nothing)
 {
@@ -143,6 +153,7 @@ TEST(an_adapter_is_configured_where_it_is_and_leaves_nothing)
 	struct adapter_settings s = settings();
 	struct gcs_error err;
 	struct netns *n, *other;
+	int files = open_files();
 	char *text;
 
 	if (unshare(CLONE_NEWNET) < 0 || system("ip -V >/dev/null 2>&1") != 0)
@@ -190,6 +201,7 @@ TEST(an_adapter_is_configured_where_it_is_and_leaves_nothing)
 	netns_release(n);
 	EXPECT_EQ(-1, netns_claim("n", false, &n, &err));
 	EXPECT_EQ(HR_NOT_FOUND, err.hr);
+	EXPECT_EQ(files, open_files());
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	EXPECT_EQ(0, system(command));
 }
