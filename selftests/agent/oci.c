@@ -129,6 +129,14 @@ int64_t oci_exec(struct host *h, const char *cid, const char *args, struct host_
 	return pid;
 }
 
+void oci_lost(const struct host *h, const struct host_stream *s, int n)
+{
+	char port[32];
+
+	snprintf(port, sizeof(port), "vsock port %u:", s->port);
+	json_object_put(host_log_line(h, port, "connection lost", n));
+}
+
 void oci_go_on(int64_t pid)
 {
 	struct host h = { 0 };

@@ -34,6 +34,9 @@ int64_t oci_start(struct host *h, const char *cid, struct host_stream *in, struc
 int64_t oci_exec(struct host *h, const char *cid, const char *args, struct host_stream *in, struct host_stream *out,
 		 struct host_stream *err);
 
+/* Wait until the agent has noticed that the stream has lost its connection, for the @n-th time. What is sent before that may go with it. */
+void oci_lost(const struct host *h, const struct host_stream *s, int n);
+
 /* Let the init go on that reads a line from /tmp/f, without a bridge to tell it over. */
 void oci_go_on(int64_t pid);
 

@@ -256,6 +256,8 @@ TEST_F_TIMEOUT(reconnect, an_init_waits_for_the_next_host_which_gets_every_byte,
 	host_stream_again(h, &out);
 	host_stream_again(h, &err);
 	host_drop(h);
+	oci_lost(h, &out, 1);
+	oci_lost(h, &err, 1);
 	oci_go_on(pid); /* it writes more than there is room for */
 	host_listen_bridge(h);
 	again(h);
@@ -295,6 +297,8 @@ TEST_F_TIMEOUT(reconnect, an_exit_without_a_host_is_told_when_the_next_one_has_t
 	host_drop(h);
 	host_stream_again(h, &out);
 	host_stream_again(h, &err);
+	oci_lost(h, &out, 1);
+	oci_lost(h, &err, 1);
 	oci_go_on(pid);
 	ASSERT_TRUE(gone(pid));
 	host_listen_bridge(h);
@@ -331,6 +335,7 @@ TEST_F_TIMEOUT(reconnect, an_exit_does_not_wait_for_a_host_that_does_not_come, 1
 	close(h->listener);
 	host_drop(h);
 	host_stream_close(&out);
+	oci_lost(h, &out, 1);
 	oci_go_on(pid);
 	snprintf(port, sizeof(port), "vsock port %u", out.port);
 	json_object_put(host_log_line(h, port, "does not take this stream any more", 1));

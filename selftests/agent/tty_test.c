@@ -262,6 +262,7 @@ TEST_F_TIMEOUT(tty, a_terminal_and_its_keys_survive_the_loss_of_the_host, 180)
 	close(h->listener);
 	host_stream_again(h, &out);
 	host_drop(h);
+	oci_lost(h, &out, 2);
 	oci_go_on(pid);
 	host_listen_bridge(h);
 	host_accept_bridge(h, WAIT_MS);

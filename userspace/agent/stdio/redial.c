@@ -135,6 +135,7 @@ void redial_lost(struct redial *r, bool ended)
 {
 	if (r->lost)
 		return;
+	log_info("vsock port %u: connection lost", r->port);
 	r->lost = true;
 	r->ended = ended;
 	r->next = list;

@@ -19,6 +19,7 @@ struct stream {
 	uint64_t id;
 	uint64_t kept; /* the oldest byte that it had when it was lost */
 	bool waiting;  /* it is lost, and @redial has not called back yet */
+	bool given_up; /* its end is a matter of a moment, which no other time may replace */
 	struct redial redial;
 	bool exists;   /* it was made */
 	bool finished; /* the module has said so */
@@ -210,7 +211,7 @@ static void on_connected(void *arg, int socket)
 	report();
 }
 
-/* The host does not want it, which the process must not notice: what it writes is dropped. */
+/* The host does not want it: from now on the stream is broken. A terminal's process must not notice: what it writes is dropped. */
 static void on_given_up(void *arg)
 {
 	struct stream *st = arg;
@@ -222,7 +223,8 @@ static void on_given_up(void *arg)
 	if (s->master >= 0 && !s->finishing)
 		ret = i ? module_tty_attach(st->id, GCS_TTY_DISCARD, -1, -1, NULL) : 0;
 	else
-		ret = end_stream(s, i, GCS_FINISH_DISCARD, 0, 1, NULL);
+		ret = end_stream(s, i, s->finishing ? GCS_FINISH_DISCARD : 0, 0, 1, NULL);
+	st->given_up = s->master < 0;
 	if (ret != 0)
 		st->finished = true;
 	pthread_mutex_unlock(&lock);
@@ -356,7 +358,7 @@ static void finish_streams(struct stdio *s)
 		if (!st->exists || st->finished)
 			continue;
 		redial_ended(&st->redial);
-		if (end_waits(s))
+		if (end_waits(s) || st->given_up)
 			continue;
 		/* A stream that is gone, or cannot be told to finish, is not waited for. */
 		if (end_stream(s, i, i ? GCS_FINISH_DISCARD : 0, i ? STDIO_IDLE_MS : 0, s->deadline_ms, NULL) != 0)
@@ -386,7 +388,7 @@ static void kmod_limit(struct stdio *s, uint32_t ms)
 	s->limit_ms = s->deadline_ms = ms;
 	/* A stream that has gone meanwhile is reported by its event, on the event thread. */
 	for (int i = 1; s->finishing && !end_waits(s) && i < 3; i++)
-		if (s->streams[i].exists && !s->streams[i].finished)
+		if (s->streams[i].exists && !s->streams[i].finished && !s->streams[i].given_up)
 			end_stream(s, i, GCS_FINISH_DISCARD, STDIO_IDLE_MS, ms, NULL);
 	pthread_mutex_unlock(&lock);
 }
