@@ -47,6 +47,7 @@ static __poll_t gcs_file_poll(struct file *file, poll_table *wait)
 {
 	struct gcs_stream *s = file->private_data;
 
+	gcs_stream_watch(s);
 	poll_wait(file, &s->wait, wait);
 	if (s->flags & GCS_STREAM_READ)
 		return gcs_stream_read_poll(s);
@@ -58,6 +59,7 @@ static int gcs_file_fasync(int fd, struct file *file, int on)
 {
 	struct gcs_stream *s = file->private_data;
 
+	gcs_stream_watch(s);
 	return fasync_helper(fd, file, on, &s->fasync);
 }
 

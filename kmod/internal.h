@@ -65,9 +65,11 @@ enum gcs_sender {
  *        as it is, because nobody else takes it away; all others take a reference under @lock.
  * @next: the file of the socket that @work is to put in the place of @sock
  * @next_out: what @out is then
- * @sock_wait: on the socket's wait queue while @sock is set
+ * @sock_wait: on the socket's wait queue while @sock and @watched are set
  * @space_seq: counts the socket's wake-ups; changed under the lock of the socket's wait queue
  * @want_space: @work waits for @space_seq to change
+ * @watched: the socket's wake-ups are of interest: always but for a stream that is only read; changed
+ *           under @lock, once
  * @state: enum gcs_stream_state; changed under @lock, may be read without
  * @sender: enum gcs_sender
  * @copying: the writer that is @sender has sent and counted what it can, and copies the rest
@@ -122,6 +124,7 @@ struct gcs_stream {
 	wait_queue_entry_t sock_wait;
 	u32 space_seq;
 	bool want_space;
+	bool watched;
 
 	u8 state;
 	u8 sender;
@@ -221,6 +224,7 @@ struct file *gcs_sock_get(int fd);
 int gcs_sock_claim(struct file *file, void *user);
 void gcs_sock_release(struct file *file);
 void gcs_stream_set_sock(struct gcs_stream *s, struct file *sock, u64 out);
+void gcs_stream_watch(struct gcs_stream *s);
 struct file *gcs_stream_unset_sock(struct gcs_stream *s);
 void gcs_sock_close(struct file *sock, int how);
 void gcs_stream_switch(struct gcs_stream *s);

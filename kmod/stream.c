@@ -372,6 +372,7 @@ struct file *gcs_stream_open(const struct gcs_stream_open *arg, u64 id)
 	s->id = id;
 	s->cookie = arg->cookie;
 	s->flags = arg->flags;
+	s->watched = way == GCS_STREAM_WRITE || arg->flags & GCS_STREAM_KEEP;
 	s->opens = 1;
 	s->lost_ms = arg->lost_ms;
 	if (arg->flags & GCS_STREAM_KEEP && way == GCS_STREAM_WRITE)

@@ -97,6 +97,30 @@ struct file *gcs_sock_get(int fd)
 	return ERR_PTR(err);
 }
 
+/* Called under the lock. */
+static void stream_add_wait(struct gcs_stream *s)
+{
+	init_waitqueue_func_entry(&s->sock_wait, stream_sock_wake);
+	add_wait_queue(sk_sleep(sock_from_file(s->sock)->sk), &s->sock_wait);
+}
+
+/*
+ * Somebody will wait for more than a read, which sleeps in the socket. Without that each packet's
+ * wake-up would find nobody to pass it on to.
+ */
+void gcs_stream_watch(struct gcs_stream *s)
+{
+	if (READ_ONCE(s->watched))
+		return;
+	spin_lock(&s->lock);
+	if (!s->watched) {
+		WRITE_ONCE(s->watched, true);
+		if (s->sock)
+			stream_add_wait(s);
+	}
+	spin_unlock(&s->lock);
+}
+
 /*
  * Called under the lock, while nobody is sending. Takes over the reference and the claim. The next byte
  * to send is @out.
@@ -108,8 +132,8 @@ void gcs_stream_set_sock(struct gcs_stream *s, struct file *sock, u64 out)
 	/* Before the first wake-up, which may latch it again. */
 	WRITE_ONCE(s->peer_eof, false);
 	WRITE_ONCE(s->want_space, false);
-	init_waitqueue_func_entry(&s->sock_wait, stream_sock_wake);
-	add_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
+	if (s->watched)
+		stream_add_wait(s);
 	if (s->flags & GCS_STREAM_WRITE) {
 		WRITE_ONCE(s->head, s->head - (u32)(s->out - out));
 		s->out = out;
@@ -127,7 +151,8 @@ struct file *gcs_stream_unset_sock(struct gcs_stream *s)
 {
 	struct file *sock = s->sock;
 
-	remove_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
+	if (s->watched)
+		remove_wait_queue(sk_sleep(sock_from_file(sock)->sk), &s->sock_wait);
 	s->sock = NULL;
 	return sock;
 }
