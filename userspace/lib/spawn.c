@@ -128,6 +128,15 @@ static __attribute__((noreturn)) void child_main(const struct start *st)
 	child_fail(pipe_fd, "execute it");
 }
 
+#ifdef __SANITIZE_THREAD__
+/* libtsan's, around a fork that it does not see: what is in the child is a copy, and no other thread is there. */
+void __sanitizer_syscall_pre_impl_fork(void);
+void __sanitizer_syscall_post_impl_fork(long pid);
+#else
+#define __sanitizer_syscall_pre_impl_fork() do { } while (0)
+#define __sanitizer_syscall_post_impl_fork(pid) do { } while (0)
+#endif
+
 /*
  * clone3() of a child that runs child_main(). As with vfork() it borrows our memory, and this thread waits, until it executes its
  * program: copying the page tables, and then each page that is written, was half of what an exec costs the agent. It has a stack
@@ -157,7 +166,9 @@ static long clone_child(struct clone_args *args, const struct start *st)
 		pid = -1;
 	}
 #else
+	__sanitizer_syscall_pre_impl_fork();
 	pid = syscall(SYS_clone3, args, sizeof(*args));
+	__sanitizer_syscall_post_impl_fork(pid);
 	if (pid == 0)
 		child_main(st);
 #endif

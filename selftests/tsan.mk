@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+#
+# The agent's tests, with an agent under ThreadSanitizer. Included by the Makefile.
+#
+#   make check-tsan   with gcs.ko and without, in a VM: no report; TSAN_TESTS='NAME...'
+
+# The kernel takes no part: what a report says is of the agent's own memory.
+TSAN := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
+TSAN_OBJ := $(patsubst %.c,$(T)/tsan/%.o,$(LIB_SRC) $(AGENT_SRC))
+$(T)/tsan/%.o: %.c $(B)/.flags
+	$(call quiet,CC,$*.o (TSan))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Iuserspace/agent $(TSAN) -MMD -MP -c -o $@ $<
+-include $(call rwildcard,$(T)/tsan/,*.d)
+$(T)/tsan/gcs: $(TSAN_OBJ)
+	$(call quiet,LD,$(@F) (TSan))$(CC) $(ALL_CFLAGS) $(TSAN) -pie $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(T)/tsan.img: $(T)/.kernel $(AGENT_TESTS) $(T)/tsan/gcs $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh \
+		$(T)/testinit
+	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(AGENT_TESTS) $(T)/tsan/gcs
+
+# The first report ends the agent, and so the test, which shows it. The agent takes several times as long as usual.
+TSAN_TESTS ?= $(notdir $(AGENT_TESTS))
+check-tsan: $(T)/tsan.img $(T)/disks/layer.ext4
+	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
+	$(Q)scripts/vm --kernel $(KERNEL) --timeout 7200 --memory 1536 --hotplug --disk $(T)/disks/layer.ext4,ro --disk $(T)/disks/scratch \
+		--disk $(T)/disks/garbage $< GCS_AGENT=/tests/gcs GCS_TEST_DISKS=1 GCS_SLOW=4 \
+		TSAN_OPTIONS=halt_on_error=1 GCS_ENGINE=kmod $(TSAN_TESTS) GCS_ENGINE=user $(TSAN_TESTS)
+.PHONY: check-tsan
