@@ -14,6 +14,15 @@
 /* Before it counts: a tenth, and at least so many. */
 #define WARM_UP_MIN 20
 
+/*
+ * Allocated bytes: of a request that is answered and just being freed. A lost block is 24 bytes or more each time, which is more in 300
+ * containers.
+ */
+#define HEAP_IN_FLIGHT 4096
+
+/* The first requests of a kind touch a worker's stack, and which worker has them is chance. */
+#define STACKS (64 << 10)
+
 /* The agent's: workers come and go with the load. */
 #define THREADS_MAX 20
 
@@ -69,15 +78,18 @@ static double line_slope(const struct line *l)
 }
 
 #define EXPECT_SAME(a, b, member) EXPECT_EQ((a).member, (b).member)
-#define EXPECT_UNCHANGED(a, b)           \
-	do {                             \
-		EXPECT_SAME(a, b, fds);     \
-		EXPECT_SAME(a, b, mounts);  \
-		EXPECT_SAME(a, b, cgroups); \
-		EXPECT_SAME(a, b, files);   \
-		EXPECT_SAME(a, b, module);  \
-		EXPECT_EQ(0, (b).zombies);  \
-		EXPECT_GE(THREADS_MAX, (b).threads); \
+#define EXPECT_UNCHANGED(a, b)                                              \
+	do {                                                                \
+		EXPECT_SAME(a, b, fds);                                     \
+		EXPECT_SAME(a, b, mounts);                                  \
+		EXPECT_SAME(a, b, cgroups);                                 \
+		EXPECT_SAME(a, b, files);                                   \
+		EXPECT_SAME(a, b, module);                                  \
+		EXPECT_EQ(0, (b).zombies);                                  \
+		EXPECT_GE(THREADS_MAX, (b).threads);                        \
+		EXPECT_LT(0, (a).heap.bytes);                               \
+		EXPECT_GE(HEAP_IN_FLIGHT, (b).heap.bytes - (a).heap.bytes); \
+		EXPECT_GE(STACKS, (b).rss - (a).rss);                       \
 	} while (0)
 
 static void run_exec(struct __test_metadata *_metadata, struct host *h)
@@ -166,20 +178,15 @@ TEST_F_TIMEOUT(soak, containers_leave_nothing, 14400)
 	int cycles = setting("SOAK_CYCLES", 300);
 	struct host *h = &self->h;
 	struct usage warm, after;
-	struct line rss = { 0 };
 
 	end_container(_metadata, h, start_container(_metadata, h));
 	for (int i = 0; i < warm_up(cycles); i++)
 		run_container(_metadata, h);
 	warm = settle(self, "warm");
-	for (int i = 0; i < cycles; i++) {
+	for (int i = 0; i < cycles; i++)
 		run_container(_metadata, h);
-		line_add(&rss, i, usage_rss(h));
-	}
 	after = settle(self, "after the containers");
-	printf("# %d containers, RSS: %.3f bytes a container\n", cycles, line_slope(&rss));
 	EXPECT_UNCHANGED(warm, after);
-	EXPECT_TRUE(line_slope(&rss) < 1);
 }
 
 TEST_HARNESS_MAIN

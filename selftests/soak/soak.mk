@@ -21,13 +21,19 @@ $(SOAK_TESTS): $(T)/%: selftests/%.c $(wildcard selftests/soak/*.h selftests/age
 	$(call quiet,CC,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Iselftests/agent $(HARNESS_FLAGS) -pie $(LDFLAGS) \
 		-o $@ $(filter %.c %.o %.a,$^) $(PKG_LIBS)
 
-$(T)/soak.img: $(T)/.kernel $(SOAK_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit
-	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(SOAK_TESTS)
+$(T)/soak/heap.so: $(call obj,selftests/soak/heap.c)
+	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -shared $(LDFLAGS) -o $@ $^
+# The calls in it are the allocator's own, not what the compiler makes of malloc() and memset().
+$(B)/obj/selftests/soak/heap.o: INCLUDES = -fPIC -fno-builtin
 
-# The allocator keeps a little of each size for each thread, which takes hundreds of containers to fill: without that every byte shows.
+SOAK_FILES := $(SOAK_TESTS) $(T)/soak/heap.so
+$(T)/soak.img: $(T)/.kernel $(SOAK_FILES) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit
+	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(SOAK_FILES)
+
+# heap.so counts what is allocated. Without the allocator's cache of each thread, which fills slowly, the RSS shows growth of a page.
 soak: $(T)/soak.img
-	$(Q)scripts/vm --kernel $(KERNEL) --timeout 14400 --memory 768 $< KTAP_DEADLINE=14400 GCS_ENGINE=$(ENGINE) \
-		GLIBC_TUNABLES=glibc.malloc.tcache_count=0 SOAK_EXECS=$(SOAK_EXECS) SOAK_CYCLES=$(SOAK_CYCLES) soak
+	$(Q)scripts/vm --kernel $(KERNEL) --timeout 14400 --memory 768 $< KTAP_DEADLINE=14400 LD_PRELOAD=/tests/heap.so \
+		GLIBC_TUNABLES=glibc.malloc.tcache_count=0 GCS_ENGINE=$(ENGINE) SOAK_EXECS=$(SOAK_EXECS) SOAK_CYCLES=$(SOAK_CYCLES) soak
 
 load: $(T)/soak.img
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 3600 --memory 2048 $< KTAP_DEADLINE=3600 GCS_ENGINE=$(ENGINE) \

@@ -127,6 +127,18 @@ static long module_users(void)
 	return n;
 }
 
+static struct heap read_heap(void)
+{
+	FILE *f = fopen(HEAP_FILE, "re");
+	struct heap heap = { 0 };
+
+	if (f && fread(&heap, sizeof(heap), 1, f) != 1)
+		heap.bytes = -1;
+	if (f)
+		fclose(f);
+	return heap;
+}
+
 struct usage usage_now(const struct host *h, const char *when)
 {
 	struct usage u = {
@@ -138,10 +150,12 @@ struct usage usage_now(const struct host *h, const char *when)
 		.cgroups = count_tree("/sys/fs/cgroup", false),
 		.files = count_tree("/", true) + count_tree("/run", true) + count_tree("/tmp", true) + count_tree("/dev", true),
 		.module = module_users(),
+		.heap = read_heap(),
 	};
 
 	printf("# %s: %ld descriptors, %ld threads, RSS %ld KiB, %ld zombies, %ld mounts, %ld cgroups, %ld files, "
-	       "%ld users of gcs.ko\n", when, u.fds, u.threads, u.rss / 1024, u.zombies, u.mounts, u.cgroups, u.files, u.module);
+	       "%ld users of gcs.ko, heap %ld bytes in %ld\n", when, u.fds, u.threads, u.rss / 1024, u.zombies, u.mounts, u.cgroups,
+	       u.files, u.module, u.heap.bytes, u.heap.blocks);
 	return u;
 }
 

@@ -3,6 +3,7 @@
 #ifndef GCS_TEST_USAGE_H
 #define GCS_TEST_USAGE_H
 
+#include "heap.h"
 #include "host.h"
 
 /* Requests that the agent works on at once, and more than it has workers. */
@@ -13,6 +14,7 @@ struct usage {
 	long zombies, mounts;
 	long cgroups, files; /* of the VM; files: of the root, /run, /tmp and /dev */
 	long module;	     /* users of gcs.ko */
+	struct heap heap;    /* the agent's, if heap.c is preloaded */
 };
 
 /* Prints it, too. */
