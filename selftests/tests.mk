@@ -28,8 +28,8 @@ SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-f
 # Sources of other programs are named in the test: "// unit-sources: FILE..."
 UNIT_SRC := $(LIB_SRC) $(filter-out %/main.c,$(AGENT_SRC))
 UNIT_OBJ := $(UNIT_SRC:%.c=$(T)/san/%.o)
-# test_disk needs disks, which the test VM has.
-UNIT_TESTS := $(patsubst selftests/unit/%.c,$(T)/unit/%,$(filter-out %/test_disk.c,$(wildcard selftests/unit/test_*.c)))
+# test_disk needs disks, test_vsock vsock loopback, which the test VM has.
+UNIT_TESTS := $(patsubst selftests/unit/%.c,$(T)/unit/%,$(filter-out %/test_disk.c %/test_vsock.c,$(wildcard selftests/unit/test_*.c)))
 unit_sources = $(shell sed -n 's|^// unit-sources: ||p' selftests/unit/$(1).c)
 
 $(T)/san/%.o: %.c $(B)/.flags
@@ -67,8 +67,8 @@ $(T)/vm/%: selftests/unit/%.c $(wildcard selftests/unit/*.h) $(T)/libagent.a $(B
 $(T)/disks/layer.ext4: scripts/disks
 	$(Q)scripts/disks $(T)/disks
 
-VM_TESTS := $(KMOD_TESTS) $(AGENT_TESTS) $(T)/vm/test_container $(T)/vm/test_disk $(T)/vm/test_tty
-VM_RUN := $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty \
+VM_TESTS := $(KMOD_TESTS) $(AGENT_TESTS) $(T)/vm/test_container $(T)/vm/test_disk $(T)/vm/test_tty $(T)/vm/test_vsock
+VM_RUN := $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty test_vsock \
 	GCS_ENGINE=kmod $(notdir $(AGENT_TESTS)) GCS_ENGINE=user $(notdir $(AGENT_TESTS)) \
 	$(filter module_test,$(notdir $(KMOD_TESTS)))
 
