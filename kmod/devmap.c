@@ -296,7 +296,7 @@ static int look(struct waiter *w)
 				       gcs_dev_fill(d, arg->addr.partition, arg) : -ETIME;
 	/* Nobody may tell of a logical unit that was not scanned. */
 	if (arg->addr.bus == GCS_BUS_SCSI && arg->timeout_ms) {
-		err = gcs_scsi_probe(w->host_no, &arg->addr);
+		err = gcs_scsi_probe(&arg->addr);
 		if (err)
 			return err;
 	}

@@ -80,7 +80,7 @@ int gcs_scsi_init(void);
 void gcs_scsi_exit(void);
 int gcs_scsi_host(const struct gcs_dev_addr *addr, u32 *host_no);
 bool gcs_scsi_controller(u32 host_no, u32 *controller);
-int gcs_scsi_probe(u32 host_no, const struct gcs_dev_addr *addr);
+int gcs_scsi_probe(const struct gcs_dev_addr *addr);
 int gcs_scsi_eject(const struct gcs_dev_addr *addr);
 
 /* devmap_net.c */

@@ -19,15 +19,20 @@ struct host {
 	u8 guid[16];
 };
 
-/* A logical unit that is asked for; in probes, which gcs_devs_lock protects, until nobody wants to know any more. */
+/* A controller that is asked for units; in probes, which gcs_devs_lock protects, as long as there are any. */
 struct probe {
 	struct list_head node;
+	struct list_head units;
 	struct work_struct work;
 	struct Scsi_Host *shost;
 	struct module *driver;
+};
+
+/* A logical unit that is to be asked for; in its controller's probe until that is begun. */
+struct unit {
+	struct list_head node;
 	u32 target;
 	u64 lun;
-	bool wanted;			/* since it was last begun */
 };
 
 static LIST_HEAD(probes);
@@ -130,24 +135,23 @@ bool gcs_scsi_controller(u32 host_no, u32 *controller)
 	return false;
 }
 
-/* Whether to ask (again); if not, nobody finds the probe any more. */
-static bool probe_begins(struct probe *p)
+/* The next unit, to be freed; without one, nobody finds the probe any more. */
+static struct unit *probe_next(struct probe *p)
 {
-	bool begins;
+	struct unit *u;
 
 	mutex_lock(&gcs_devs_lock);
-	begins = p->wanted;
-	p->wanted = false;
-	if (!begins)
-		list_del(&p->node);
+	u = list_first_entry_or_null(&p->units, struct unit, node);
+	list_del(u ? &u->node : &p->node);
 	mutex_unlock(&gcs_devs_lock);
-	return begins;
+	return u;
 }
 
 static void probe_work(struct work_struct *work)
 {
 	struct probe *p = container_of(work, struct probe, work);
 	struct device *controller = p->shost->shost_gendev.parent;
+	struct unit *u;
 
 	/* The host is registered before its driver is ready: virtio's has yet to tell its device. */
 	device_lock(controller);
@@ -156,52 +160,82 @@ static void probe_work(struct work_struct *work)
 	 * Nothing is done for a unit that is known, and nothing is left of one that is not there. On
 	 * a host that is being removed nothing is scanned.
 	 */
-	while (probe_begins(p))
-		scsi_add_device(p->shost, 0, p->target, p->lun);
+	while ((u = probe_next(p))) {
+		scsi_add_device(p->shost, 0, u->target, u->lun);
+		kfree(u);
+	}
 	scsi_host_put(p->shost);
 	module_put(p->driver);
 	kfree(p);
 }
 
-/*
- * Called with the lock, which must not be held while the unit is asked, and nor may who waits for it:
- * it would not come out before a unit that does not answer is given up. Once a unit at a time: who comes while
- * it is being asked cannot know whether it was there when it was, and it is asked once more.
- */
-int gcs_scsi_probe(u32 host_no, const struct gcs_dev_addr *addr)
+/* Called with the lock, until whose release the work item finds nothing to do. */
+static struct probe *probe_start(struct Scsi_Host *shost)
 {
-	struct host *h = find_host(addr);
-	struct probe *p;
-
-	list_for_each_entry(p, &probes, node)
-		if (p->shost == h->shost && p->target == addr->target && p->lun == addr->lun) {
-			p->wanted = true;
-			return 0;
-		}
 	/* As in tell(). */
-	p = kzalloc(sizeof(*p), GFP_NOIO);
+	struct probe *p = kzalloc(sizeof(*p), GFP_NOIO);
+
 	if (!p)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&p->units);
+	INIT_WORK(&p->work, probe_work);
 	/* The driver is called before the SCSI layer looks whether the host is being removed. */
-	p->driver = h->shost->hostt->module;
+	p->driver = shost->hostt->module;
 	if (!try_module_get(p->driver))
 		goto err_module;
-	p->shost = scsi_host_get(h->shost);
+	p->shost = scsi_host_get(shost);
 	if (!p->shost)
 		goto err_host;
-	p->target = addr->target;
-	p->lun = addr->lun;
-	p->wanted = true;
 	list_add(&p->node, &probes);
-	INIT_WORK(&p->work, probe_work);
 	queue_work(gcs_devs_wq, &p->work);
-	return 0;
+	return p;
 
 err_host:
 	module_put(p->driver);
 err_module:
 	kfree(p);
-	return -ENXIO;
+	return ERR_PTR(-ENXIO);
+}
+
+static struct probe *probe_of(const struct Scsi_Host *shost)
+{
+	struct probe *p;
+
+	list_for_each_entry(p, &probes, node)
+		if (p->shost == shost)
+			return p;
+	return NULL;
+}
+
+/*
+ * Called with the lock, which must not be held while the unit is asked, and nor may who waits for it:
+ * it would not come out before a unit that does not answer is given up. The SCSI layer asks a controller for
+ * one unit at a time, so one work item does, however many are waited for. Who comes while a unit is
+ * being asked cannot know whether it was there when it was, and it is asked once more.
+ */
+int gcs_scsi_probe(const struct gcs_dev_addr *addr)
+{
+	struct Scsi_Host *shost = find_host(addr)->shost;
+	struct probe *p = probe_of(shost);
+	struct unit *u;
+
+	if (p)
+		list_for_each_entry(u, &p->units, node)
+			if (u->target == addr->target && u->lun == addr->lun)
+				return 0;
+	u = kmalloc(sizeof(*u), GFP_NOIO);
+	if (!u)
+		return -ENOMEM;
+	if (!p)
+		p = probe_start(shost);
+	if (IS_ERR(p)) {
+		kfree(u);
+		return PTR_ERR(p);
+	}
+	u->target = addr->target;
+	u->lun = addr->lun;
+	list_add_tail(&u->node, &p->units);
+	return 0;
 }
 
 static struct scsi_device *get_unit(const struct gcs_dev_addr *addr)

@@ -3,7 +3,6 @@
  * The device map: SCSI disks that come, go, are waited for and ejected
  */
 #include <sys/mount.h>
-#include <sys/sysmacros.h>
 
 #include "dev_test.h"
 
@@ -29,21 +28,6 @@ FIXTURE_TEARDOWN(dev)
 {
 	close(self->qmp->fd);
 	free(self->qmp);
-}
-
-/* What every answer about a disk must be. */
-static bool is_disk(const struct gcs_dev_wait *w, unsigned long long bytes)
-{
-	struct stat st;
-	int fd = open_node(w->name, O_RDONLY);
-	bool good = fd >= 0 && !fstat(fd, &st) && S_ISBLK(st.st_mode) && w->major == major(st.st_rdev) &&
-		    w->minor == minor(st.st_rdev) && w->bytes == bytes &&
-		    sysfs_number("/sys/class/block/%s/size", w->name) == (long long)bytes / 512;
-
-	if (!good)
-		fprintf(stderr, "%s: %u:%u, %llu bytes\n", w->name, w->major, w->minor, w->bytes);
-	close(fd);
-	return good;
 }
 
 TEST_F_TIMEOUT(dev, a_disk_is_found_before_during_and_after_its_arrival, 100)

@@ -6,6 +6,7 @@
 #define DEV_TEST_H
 
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 
 #include "gcs_test.h"
 #include "hotplug.h"
@@ -200,6 +201,21 @@ static inline int open_node(const char *name, int flags)
 
 	snprintf(path, sizeof(path), "/dev/%s", name);
 	return open(path, flags | O_CLOEXEC);
+}
+
+/* What every answer about a disk must be. */
+static inline bool is_disk(const struct gcs_dev_wait *w, unsigned long long bytes)
+{
+	struct stat st;
+	int fd = open_node(w->name, O_RDONLY);
+	bool good = fd >= 0 && !fstat(fd, &st) && S_ISBLK(st.st_mode) && w->major == major(st.st_rdev) &&
+		    w->minor == minor(st.st_rdev) && w->bytes == bytes &&
+		    sysfs_number("/sys/class/block/%s/size", w->name) == (long long)bytes / 512;
+
+	if (!good)
+		fprintf(stderr, "%s: %u:%u, %llu bytes\n", w->name, w->major, w->minor, w->bytes);
+	close(fd);
+	return good;
 }
 
 #endif /* DEV_TEST_H */

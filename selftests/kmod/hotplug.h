@@ -147,4 +147,14 @@ static inline int qmp_add_disk(struct qmp *q, const char *id, const char *contro
 		   "\"lun\": %d, \"drive\": \"%s\"", id, controller, lun, node);
 }
 
+/*
+ * How many bytes QEMU reads or writes of @disk in a second; 0: as many as it can, and what has waited for that is done. What exceeds it
+ * is done, and makes the next wait.
+ */
+static inline int qmp_throttle(struct qmp *q, const char *disk, unsigned int bytes)
+{
+	return qmp(q, "block_set_io_throttle", "\"id\": \"%s\", \"bps\": %u, \"bps_rd\": 0, \"bps_wr\": 0, "
+		   "\"iops\": 0, \"iops_rd\": 0, \"iops_wr\": 0", disk, bytes);
+}
+
 #endif /* HOTPLUG_H */
