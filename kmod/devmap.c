@@ -18,10 +18,10 @@
 
 #define GCS_NO_HOST	U32_MAX
 
-/* Who waits for a device; in gcs_waiters until it returns. */
+/* Who waits for a device; in gcs_waiters until it has its answer, or gives up. */
 struct waiter {
 	struct list_head node;
-	wait_queue_head_t wait;
+	wait_queue_head_t wait;		/* its lock: see answer() */
 	struct gcs_dev_wait *arg;	/* gets the answer */
 	u32 host_no;			/* of its controller, or GCS_NO_HOST */
 	int err;
@@ -92,18 +92,28 @@ int gcs_dev_fill(const struct gcs_dev *d, u32 partition, struct gcs_dev_wait *ou
 	return 0;
 }
 
+/*
+ * Called with the lock, which the waiter does not need to leave: with the one inside nothing of it is
+ * touched any more.
+ */
 static void answer(struct waiter *w, int err)
 {
+	list_del(&w->node);
+	spin_lock(&w->wait.lock);
 	w->err = err;
-	/* Pairs with answered(). The waiter does not leave before it has had the lock. */
-	smp_store_release(&w->done, true);
-	wake_up(&w->wait);
+	w->done = true;
+	wake_up_locked(&w->wait);
+	spin_unlock(&w->wait.lock);
 }
 
-static bool answered(const struct waiter *w)
+static bool answered(struct waiter *w)
 {
-	/* Pairs with answer(). */
-	return smp_load_acquire(&w->done);
+	bool done;
+
+	spin_lock(&w->wait.lock);
+	done = w->done;
+	spin_unlock(&w->wait.lock);
+	return done;
 }
 
 static void gcs_dev_free(struct kref *ref)
@@ -139,25 +149,44 @@ static void settle(struct gcs_dev *d)
 	device_unlock(d->prober);
 }
 
+/* Called with the lock: its probe is over. */
+static void usable(struct gcs_dev *d)
+{
+	struct waiter *w, *next;
+
+	if (d->state != GCS_DEV_SEEN)
+		return;
+	trace_gcs_dev_usable(d);
+	d->state = GCS_DEV_USABLE;
+	gcs_devs_generation++;
+	list_for_each_entry_safe(w, next, &gcs_waiters, node)
+		if (matches(d, &w->arg->addr, w->host_no))
+			answer(w, gcs_dev_fill(d, w->arg->addr.partition, w->arg));
+	tell(d, GCS_CMD_DEV_ADDED);
+}
+
 static void dev_work(struct work_struct *work)
 {
 	struct gcs_dev *d = container_of(work, struct gcs_dev, work);
-	struct waiter *w;
 
 	settle(d);
 
 	mutex_lock(&gcs_devs_lock);
-	if (d->state == GCS_DEV_SEEN) {
-		trace_gcs_dev_usable(d);
-		d->state = GCS_DEV_USABLE;
-		gcs_devs_generation++;
-		list_for_each_entry(w, &gcs_waiters, node)
-			if (!w->done && matches(d, &w->arg->addr, w->host_no))
-				answer(w, gcs_dev_fill(d, w->arg->addr.partition, w->arg));
-		tell(d, GCS_CMD_DEV_ADDED);
-	}
+	usable(d);
 	mutex_unlock(&gcs_devs_lock);
 	kref_put(&d->ref, gcs_dev_free);
+}
+
+/* The driver of @prober says so itself, which is sooner than when the work item gets the lock. */
+void gcs_dev_probed(const struct device *prober)
+{
+	struct gcs_dev *d;
+
+	mutex_lock(&gcs_devs_lock);
+	list_for_each_entry(d, &gcs_devs, node)
+		if (d->prober == prober)
+			usable(d);
+	mutex_unlock(&gcs_devs_lock);
 }
 
 struct gcs_dev *gcs_dev_alloc(enum gcs_bus bus, struct device *prober, const char *name)
@@ -198,12 +227,12 @@ void gcs_dev_add(struct gcs_dev *d)
 void gcs_dev_remove(struct gcs_dev *d)
 {
 	bool was_usable = d->state == GCS_DEV_USABLE;
-	struct waiter *w;
+	struct waiter *w, *next;
 
 	trace_gcs_dev_gone(d);
 	/* Who waits for one that can be used has its answer. */
-	list_for_each_entry(w, &gcs_waiters, node)
-		if (!w->done && matches(d, &w->arg->addr, w->host_no))
+	list_for_each_entry_safe(w, next, &gcs_waiters, node)
+		if (matches(d, &w->arg->addr, w->host_no))
 			answer(w, -ENODEV);
 	d->state = GCS_DEV_GONE;
 	gcs_devs_generation++;
@@ -230,11 +259,11 @@ struct gcs_dev *gcs_dev_of(const struct device *dev)
 /* Called with the lock. */
 void gcs_dev_host_gone(u32 host_no)
 {
-	struct waiter *w;
+	struct waiter *w, *next;
 
 	gcs_devs_generation++;
-	list_for_each_entry(w, &gcs_waiters, node)
-		if (!w->done && w->arg->addr.bus == GCS_BUS_SCSI && w->host_no == host_no)
+	list_for_each_entry_safe(w, next, &gcs_waiters, node)
+		if (w->arg->addr.bus == GCS_BUS_SCSI && w->host_no == host_no)
 			answer(w, -ENODEV);
 }
 
@@ -306,11 +335,11 @@ static int look(struct waiter *w)
 /* Called with the lock. */
 void gcs_dev_host_added(void)
 {
-	struct waiter *w;
+	struct waiter *w, *next;
 	int err;
 
-	list_for_each_entry(w, &gcs_waiters, node) {
-		if (w->done || w->arg->addr.bus != GCS_BUS_SCSI || w->host_no != GCS_NO_HOST)
+	list_for_each_entry_safe(w, next, &gcs_waiters, node) {
+		if (w->arg->addr.bus != GCS_BUS_SCSI || w->host_no != GCS_NO_HOST)
 			continue;
 		err = look(w);
 		if (err != -ETIME && err != -ENXIO)
@@ -341,12 +370,16 @@ int gcs_dev_wait(struct gcs_dev_wait *arg)
 
 	left = wait_event_freezable_timeout(w.wait, answered(&w), forever ? MAX_SCHEDULE_TIMEOUT :
 					    gcs_jiffies(arg->timeout_ms));
+	if (left > 0)
+		return w.err;
 
 	mutex_lock(&gcs_devs_lock);
-	list_del(&w.node);
-	if (w.done)
+	if (w.done) {
 		err = w.err;
-	else if (left < 0)
+		goto out;
+	}
+	list_del(&w.node);
+	if (left < 0)
 		/* Begun again it would wait for the whole time again. */
 		err = forever ? -ERESTARTSYS : -EINTR;
 	else if (arg->addr.bus == GCS_BUS_SCSI && w.host_no == GCS_NO_HOST)

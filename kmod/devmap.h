@@ -61,6 +61,7 @@ extern struct workqueue_struct *gcs_devs_wq;
 struct gcs_dev *gcs_dev_alloc(enum gcs_bus bus, struct device *prober, const char *name);
 void gcs_dev_add(struct gcs_dev *d);
 void gcs_dev_remove(struct gcs_dev *d);
+void gcs_dev_probed(const struct device *prober);
 struct gcs_dev *gcs_dev_of(const struct device *dev);
 int gcs_dev_fill(const struct gcs_dev *d, u32 partition, struct gcs_dev_wait *out);
 void gcs_dev_host_added(void);

@@ -296,23 +296,45 @@ out:
 	return err;
 }
 
+static int on_bus_event(struct notifier_block *nb, unsigned long event, void *ptr)
+{
+	if (event == BUS_NOTIFY_BOUND_DRIVER)
+		gcs_dev_probed(ptr);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block bus_notifier = {
+	.notifier_call = on_bus_event,
+};
+
+static typeof_member(struct device, bus) scsi_bus;
+
 int __init gcs_scsi_init(void)
 {
 	static const struct scsi_host_template none = {
 		.module = THIS_MODULE,
 		.name = "gcs",
 	};
-	/* The class is not exported, but every host knows it. */
+	/* Class and bus are not for others, but every host knows them. */
 	struct Scsi_Host *shost = gcs_scsi_host_alloc(&none);
+	int err;
 
 	if (!shost)
 		return -ENOMEM;
 	host_interface.class = shost->shost_dev.class;
+	scsi_bus = shost->shost_gendev.bus;
 	scsi_host_put(shost);
-	return class_interface_register(&host_interface);
+	err = bus_register_notifier(scsi_bus, &bus_notifier);
+	if (err)
+		return err;
+	err = class_interface_register(&host_interface);
+	if (err)
+		bus_unregister_notifier(scsi_bus, &bus_notifier);
+	return err;
 }
 
 void gcs_scsi_exit(void)
 {
 	class_interface_unregister(&host_interface);
+	bus_unregister_notifier(scsi_bus, &bus_notifier);
 }
