@@ -151,12 +151,13 @@ TEST_F_TIMEOUT(probe, a_signal_ends_an_eject_that_waits_for_a_probe, 100)
 	struct gcs_dev_addr addr = scsi_addr(1, 18);
 	struct sigaction action = { .sa_handler = ignore };
 	struct gcs_dev_wait out;
-	pid_t binder, pid[2];
+	struct dev_info info;
+	pid_t binder, pid[3];
 
 	sigaction(SIGUSR1, &action, NULL);
 	binder = hold(self->qmp, self->dev, &self->events, 18);
 	ASSERT_LE(0, binder);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		pid[i] = fork();
 		if (!pid[i])
 			_exit(dev_eject(self->dev, addr));
@@ -172,6 +173,10 @@ TEST_F_TIMEOUT(probe, a_signal_ends_an_eject_that_waits_for_a_probe, 100)
 
 	ASSERT_EQ(0, qmp_throttle(self->qmp, "held", 0));
 	EXPECT_EQ(0, reap(binder));
+	/* Who goes on waiting ejects what others have been told of, and no sooner. */
+	EXPECT_EQ(0, reap(pid[2]));
+	EXPECT_TRUE(dev_expect(&self->events, GCS_CMD_DEV_ADDED, GCS_BUS_SCSI, &info));
+	EXPECT_TRUE(dev_expect(&self->events, GCS_CMD_DEV_REMOVED, GCS_BUS_SCSI, &info));
 	EXPECT_EQ(0, dev_wait(self->dev, addr, DEV_MS, &out));
 	EXPECT_TRUE(is_disk(&out, MIB));
 	EXPECT_EQ(0, dev_eject(self->dev, addr));
