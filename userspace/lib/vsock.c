@@ -63,17 +63,26 @@ static void size_rings(int fd)
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 }
 
+static int new_socket(uint32_t port, int flags, struct gcs_error *err)
+{
+	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+	if (fd < 0)
+		return gcs_fail(err, errno, HR_FAIL, "vsock port %u: socket", port);
+	size_rings(fd);
+	return fd;
+}
+
 int vsock_dial(uint32_t port, struct gcs_error *err)
 {
 	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = host_cid(), .svm_port = port };
 	int e = 0;
 
 	for (int i = 0; i < DIAL_ATTEMPTS; i++) {
-		_cleanup_close_ int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		_cleanup_close_ int fd = new_socket(port, 0, err);
 
 		if (fd < 0)
-			return gcs_fail(err, errno, HR_FAIL, "vsock port %u: socket", port);
-		size_rings(fd);
+			return -1;
 		e = connect_wait(fd, &addr);
 		if (e == 0)
 			return steal_fd(&fd);
@@ -86,11 +95,10 @@ int vsock_dial(uint32_t port, struct gcs_error *err)
 int vsock_dial_start(uint32_t port, struct gcs_error *err)
 {
 	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = host_cid(), .svm_port = port };
-	_cleanup_close_ int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	_cleanup_close_ int fd = new_socket(port, SOCK_NONBLOCK, err);
 
 	if (fd < 0)
-		return gcs_fail(err, errno, HR_FAIL, "vsock port %u: socket", port);
-	size_rings(fd);
+		return -1;
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 && errno != EINPROGRESS)
 		return gcs_fail(err, errno, HR_FAIL, "vsock port %u: connect to the host", port);
 	return steal_fd(&fd);

@@ -90,7 +90,8 @@ static int configure(struct netns *n, struct adapter *a, struct gcs_error *err)
 		return -1;
 	a->configured = true;
 	if (net_link_get(&there, a->ifindex, name, &mtu, err) < 0 || set_mtu(&there, a, mtu, err) < 0 ||
-	    (has_default_router(&a->config) && net_accept_routers(n->fd, name, false, err) < 0) || net_link_up(&there, a->ifindex, err) < 0)
+	    (has_default_router(&a->config) && net_accept_routers(n->fd, name, false, err) < 0) ||
+	    net_link_set_up(&there, a->ifindex, true, err) < 0)
 		return -1;
 	return a->config.ip_count ? set_addresses(&there, a, err) : dhcp_configure(n->fd, name, err);
 }
@@ -129,7 +130,7 @@ void adapter_unconfigure(struct netns *n, struct adapter *a)
 	while (a->rules)
 		note(a, net_rule_delete(&there, &a->config.ips[--a->rules], a->table, &err), &err);
 	/* Its routes end with this; elsewhere all of its addresses, too. */
-	note(a, net_link_down(&there, a->ifindex, &err), &err);
+	note(a, net_link_set_up(&there, a->ifindex, false, &err), &err);
 	if (n->shared) {
 		note(a, net_addr_flush(&there, a->ifindex, &err), &err);
 		if (has_default_router(&a->config) && if_indextoname(a->ifindex, name))

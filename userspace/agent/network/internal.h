@@ -65,8 +65,7 @@ void net_close(struct net *net);
 /* 0 if there is none of this name. */
 unsigned int net_link_index(struct net *net, const char *name);
 int net_link_get(struct net *net, unsigned int ifindex, char name[IFNAMSIZ], unsigned int *mtu, struct gcs_error *err);
-int net_link_up(struct net *net, unsigned int ifindex, struct gcs_error *err);
-int net_link_down(struct net *net, unsigned int ifindex, struct gcs_error *err);
+int net_link_set_up(struct net *net, unsigned int ifindex, bool up, struct gcs_error *err);
 int net_link_set_mtu(struct net *net, unsigned int ifindex, unsigned int mtu, struct gcs_error *err);
 
 /* Does the interface @name of the namespace @fd take default routes from routers' IPv6 advertisements? */

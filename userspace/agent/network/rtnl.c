@@ -126,26 +126,17 @@ static int change(struct net *net, unsigned int ifindex, struct rtnl_link *chang
 	return rtnl_link_change(net->sk, link, changes, 0);
 }
 
-int net_link_up(struct net *net, unsigned int ifindex, struct gcs_error *err)
+int net_link_set_up(struct net *net, unsigned int ifindex, bool up, struct gcs_error *err)
 {
 	_cleanup_link_ struct rtnl_link *changes = rtnl_link_alloc();
 	int ret;
 
-	if (changes)
+	if (changes && up)
 		rtnl_link_set_flags(changes, IFF_UP);
-	ret = change(net, ifindex, changes);
-	return ret < 0 ? fail(net, ret, err, "set its interface up") : 0;
-}
-
-int net_link_down(struct net *net, unsigned int ifindex, struct gcs_error *err)
-{
-	_cleanup_link_ struct rtnl_link *changes = rtnl_link_alloc();
-	int ret;
-
-	if (changes)
+	else if (changes)
 		rtnl_link_unset_flags(changes, IFF_UP);
 	ret = change(net, ifindex, changes);
-	return ret < 0 ? fail(net, ret, err, "set its interface down") : 0;
+	return ret < 0 ? fail(net, ret, err, up ? "set its interface up" : "set its interface down") : 0;
 }
 
 int net_link_set_mtu(struct net *net, unsigned int ifindex, unsigned int mtu, struct gcs_error *err)
