@@ -155,6 +155,13 @@ TEST_F(disk, layers_are_combined_and_taken_apart_with_the_data_kept)
 	EXPECT_EQ(-1, layers_combine(&l, &self->err));
 	EXPECT_EQ(0, access("/run/gcs/pods/p/c/rootfs/bin/busybox", F_OK));
 	ASSERT_EQ(0, fs_write("/run/gcs/pods/p/c/rootfs/new", "x", 1, 0644, &self->err));
+	/* The kernel would let the layer go, and the disk not. */
+	EXPECT_EQ(-1, disk_unmap(&layer, &self->err));
+	EXPECT_NE(NULL, strstr(self->err.text, "is used by layers /run/gcs/pods/p/c/rootfs")) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(-1, disk_unmap(&scratch, &self->err));
+	EXPECT_EQ(EBUSY, self->err.err);
+	EXPECT_EQ(-1, disk_eject(0, 0, &self->err));
+	EXPECT_NE(NULL, strstr(self->err.text, "LUN 0: is used by disk " LAYER)) TH_LOG("%s", self->err.text);
 	/* What is put into the bundle is on the scratch. */
 	ASSERT_EQ(0, fs_write("/run/gcs/pods/p/c/config.json", "x", 1, 0644, &self->err));
 	EXPECT_EQ(0, access(SCRATCH "/scratch/p/c/bundle/config.json", F_OK));

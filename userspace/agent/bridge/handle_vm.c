@@ -12,6 +12,7 @@
 #include "fs.h"
 #include "network/network.h"
 #include "request.h"
+#include "storage/storage.h"
 
 #define VERSION 4
 
@@ -93,10 +94,11 @@ int handle_dump_stacks(struct request *rq, void *message, void *response, struct
 
 	if (!out)
 		return gcs_fail(err, errno, HR_FAIL, "DumpStacks");
-	/* Threads and pods are few: what is cut off are requests. */
+	/* Threads and pods are few: what is cut off are requests, and the many disks and layers. */
 	dump_threads(out);
 	netns_dump(out);
 	request_dump(out);
+	owned_dump(out);
 	if (fclose(out) != 0 || !r->stacks)
 		return gcs_fail(err, errno, HR_FAIL, "DumpStacks");
 	/* Cut where its escaped form reaches the limit. */

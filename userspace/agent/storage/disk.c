@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* MappedVirtualDisk: disks mounted, or linked, on paths that the host chooses (storage-and-network.md section 4). */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -13,94 +11,23 @@
 
 #define PROPAGATION_MAX 16
 
-/*
- * What was built on a path, which is what a Remove undoes: the host's Remove does not repeat everything its Add
- * had said. A record is owned by whoever has set @busy.
- */
-struct mapping {
-	char *path;
-	bool busy;
-	bool link; /* a symlink to the node, otherwise a mount */
-	bool made_dir;
-	struct mapping *next;
-};
-
-/* Protects the list and @busy; nothing is done under it. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct mapping *mappings;
-
 int storage_init(struct gcs_error *err)
 {
 	return uevent_init(err);
 }
 
-static struct mapping *find(const char *path)
+static int make_link(struct owned *o, const char *path, const char *node, struct gcs_error *err)
 {
-	struct mapping *m;
-
-	for (m = mappings; m && strcmp(m->path, path);)
-		m = m->next;
-	return m;
-}
-
-static void forget(struct mapping *m)
-{
-	struct mapping **at;
-
-	pthread_mutex_lock(&lock);
-	for (at = &mappings; *at != m;)
-		at = &(*at)->next;
-	*at = m->next;
-	pthread_mutex_unlock(&lock);
-	free(m->path);
-	free(m);
-}
-
-static void set_busy(struct mapping *m, bool busy)
-{
-	pthread_mutex_lock(&lock);
-	m->busy = busy;
-	pthread_mutex_unlock(&lock);
-}
-
-/* A new, busy record; an error if there is one. */
-static struct mapping *claim(const char *path, struct gcs_error *err)
-{
-	struct mapping *m = calloc(1, sizeof(*m));
-
-	if (!m || !(m->path = strdup(path))) {
-		free(m);
-		gcs_fail(err, ENOMEM, HR_FAIL, "%s", path);
-		return NULL;
-	}
-	m->busy = true;
-	pthread_mutex_lock(&lock);
-	if (find(path)) {
-		pthread_mutex_unlock(&lock);
-		free(m->path);
-		free(m);
-		gcs_fail(err, EEXIST, HR_FAIL, "%s: a disk is mapped there", path);
-		return NULL;
-	}
-	m->next = mappings;
-	mappings = m;
-	pthread_mutex_unlock(&lock);
-	return m;
-}
-
-static int make_link(struct mapping *m, const char *node, struct gcs_error *err)
-{
-	_cleanup_free_ char *parent = strdup(m->path);
+	_cleanup_free_ char *parent = strdup(path);
 
 	if (!parent)
-		return gcs_fail(err, ENOMEM, HR_FAIL, "%s", m->path);
+		return gcs_fail(err, ENOMEM, HR_FAIL, "%s", path);
 	*strrchr(parent, '/') = '\0';
 	if (*parent && fs_mkdir_p(parent, 0700, NULL, err) < 0)
 		return -1;
-	m->link = true;
-	if (symlink(node, m->path) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "%s: link to %s", m->path, node);
-	return 0;
+	if (symlink(node, path) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: link to %s", path, node);
+	return owned_push(o, OWNED_LINK, path, err);
 }
 
 /* The file system to mount; makes it if that was asked for and there is none of that type. */
@@ -136,12 +63,14 @@ static int prepare_filesystem(const struct mapped_disk *disk, const char *node, 
 	return 0;
 }
 
-/* On failure nothing is left mounted. */
-static int mount_disk(struct mapping *m, const struct mapped_disk *disk, const char *node, struct gcs_error *err)
+static int mount_disk(struct owned *o, const struct mapped_disk *disk, const char *node, struct gcs_error *err)
 {
 	unsigned long propagation[PROPAGATION_MAX];
-	const char *type = NULL, *data = "";
+	const char *path = disk->mount_path, *type = NULL, *data = "";
+	bool made = false;
 
+	if (fs_mkdir_p(path, 0700, &made, err) < 0 || (made && owned_push(o, OWNED_DIR, path, err) < 0))
+		return -1;
 	if (options_propagation(disk->options, propagation, PROPAGATION_MAX, err) < 0)
 		return -1;
 	if (prepare_filesystem(disk, node, &type, err) < 0)
@@ -149,107 +78,62 @@ static int mount_disk(struct mapping *m, const struct mapped_disk *disk, const c
 	/* A journal that was not closed must not be replayed on a disk that may be shared. */
 	if (disk->read_only)
 		data = strcmp(type, "xfs") ? "noload" : "norecovery";
-	if (mount(node, m->path, type, disk->read_only ? MS_RDONLY : 0, data) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "%s: mount %s as %s", m->path, node, type);
-	for (size_t i = 0; propagation[i]; i++) {
-		if (mount(m->path, m->path, "", propagation[i], "") < 0) {
-			gcs_fail(err, errno, HR_FAIL, "%s: set propagation 0x%lx", m->path, propagation[i]);
-			fs_unmount(m->path, NULL);
-			return -1;
-		}
-	}
+	if (mount(node, path, type, disk->read_only ? MS_RDONLY : 0, data) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "%s: mount %s as %s", path, node, type);
+	if (owned_push(o, OWNED_MOUNT, path, err) < 0)
+		return -1;
+	for (size_t i = 0; propagation[i]; i++)
+		if (mount(path, path, "", propagation[i], "") < 0)
+			return gcs_fail(err, errno, HR_FAIL, "%s: set propagation 0x%lx", path, propagation[i]);
 	return 0;
 }
 
-static int build(struct mapping *m, const struct mapped_disk *disk, const char *node, struct gcs_error *err)
+static int build(struct owned *o, const struct mapped_disk *disk, const char *node, struct gcs_error *err)
 {
-	if (disk->block_dev)
-		return make_link(m, node, err);
-	if (fs_mkdir_p(m->path, 0700, &m->made_dir, err) < 0)
+	char device[SCSI_NAME_MAX];
+
+	scsi_name(disk->controller, disk->lun, device);
+	if (owned_use(o, device, err) < 0)
 		return -1;
-	if (mount_disk(m, disk, node, err) == 0)
-		return 0;
-	if (m->made_dir)
-		rmdir(m->path);
-	return -1;
+	return disk->block_dev ? make_link(o, disk->mount_path, node, err) : mount_disk(o, disk, node, err);
+}
+
+static int check_path(const char *path, struct gcs_error *err)
+{
+	if (*path && !path_is_plain(path))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", path);
+	return 0;
 }
 
 int disk_map(const struct mapped_disk *disk, struct gcs_error *err)
 {
-	const char *path = disk->mount_path ? disk->mount_path : "";
-	struct mapping *m = NULL;
+	struct owned *o = NULL;
 	char node[PATH_MAX];
 
-	if (*path && !path_is_plain(path))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", path);
+	if (check_path(disk->mount_path, err) < 0)
+		return -1;
 	if (disk->encrypted)
 		return gcs_fail(err, 0, HR_FAIL, "SCSI controller %u LUN %u: encrypted disks are not supported",
 				disk->controller, disk->lun);
-	if (*path) {
-		m = claim(path, err);
-		if (!m)
+	if (*disk->mount_path) {
+		o = owned_claim(disk->mount_path, "disk", err);
+		if (!o)
 			return -1;
 	}
 	if (scsi_wait_node(disk->controller, disk->lun, disk->partition, node, err) < 0 ||
-	    (m && build(m, disk, node, err) < 0)) {
-		if (m)
-			forget(m);
+	    (o && build(o, disk, node, err) < 0)) {
+		if (o)
+			owned_undo(o, NULL);
 		return gcs_fail_prefix(err, "map disk %u:%u", disk->controller, disk->lun);
 	}
-	if (m)
-		set_busy(m, false);
-	return 0;
-}
-
-/* A path that is not ours: another agent, before this one, may have mapped it. */
-static int unmap_unknown(const char *path, struct gcs_error *err)
-{
-	struct stat st;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : gcs_fail(err, errno, HR_FAIL, "%s: stat", path);
-	if (S_ISLNK(st.st_mode))
-		return unlink(path) < 0 ? gcs_fail(err, errno, HR_FAIL, "%s: remove", path) : 0;
-	if (fs_unmount(path, err) < 0)
-		return -1;
-	rmdir(path);
+	if (o)
+		owned_keep(o);
 	return 0;
 }
 
 int disk_unmap(const struct mapped_disk *disk, struct gcs_error *err)
 {
-	const char *path = disk->mount_path ? disk->mount_path : "";
-	struct mapping *m;
-	bool busy = false;
-	int ret = 0;
-
-	if (!*path)
-		return 0;
-	if (!path_is_plain(path))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", path);
-	pthread_mutex_lock(&lock);
-	m = find(path);
-	if (m) {
-		busy = m->busy;
-		m->busy = true;
-	}
-	pthread_mutex_unlock(&lock);
-	if (!m)
-		return unmap_unknown(path, err);
-	if (busy)
-		return gcs_fail(err, EBUSY, HR_FAIL, "%s: is being mapped or unmapped", path);
-	if (m->link)
-		ret = unlink(path) < 0 && errno != ENOENT ? gcs_fail(err, errno, HR_FAIL, "%s: remove", path) : 0;
-	else
-		ret = fs_unmount(path, err);
-	if (ret < 0) {
-		/* The host may ask again. */
-		set_busy(m, false);
+	if (check_path(disk->mount_path, err) < 0)
 		return -1;
-	}
-	/* Not a tree: whatever is in it was there before the mount. */
-	if (!m->link)
-		rmdir(path);
-	forget(m);
-	return 0;
+	return *disk->mount_path ? owned_remove(disk->mount_path, err) : 0;
 }

@@ -15,6 +15,50 @@
 /* Where sysfs and the device nodes are; tests point them to a tree of their own. */
 extern const char *storage_sysfs, *storage_dev;
 
+/* --- owned.c: what was built for a path, in order, and what it stands on ------------------------ */
+
+struct owned;
+
+/* A step that was taken, and how it is undone. */
+enum owned_step {
+	OWNED_DIR,   /* rmdir, if nothing is in it */
+	OWNED_MOUNT, /* unmount */
+	OWNED_LINK,  /* unlink */
+};
+
+/* A new record, which is the caller's until it is kept or undone. @kind is what users call it: "disk", "layers"; it is not copied. */
+struct owned *owned_claim(const char *path, const char *kind, struct gcs_error *err);
+
+/* Remember that a step was taken. On failure it is undone. */
+int owned_push(struct owned *o, enum owned_step step, const char *what, struct gcs_error *err);
+
+/* Remember that @o stands on @what: a path on another record's mount, or the name of a device. */
+int owned_use(struct owned *o, const char *what, struct gcs_error *err);
+
+void owned_keep(struct owned *o);
+
+/*
+ * Undo all steps, the last first, and forget the record. A step that fails stays, with those before it, and the record is kept: it can be
+ * undone again. So it is, untouched, if another record stands on it.
+ */
+int owned_undo(struct owned *o, struct gcs_error *err);
+
+/* Returns 1 with *@o, which is the caller's then; 0 if there is none; -1 if it is somebody else's now. */
+int owned_acquire(const char *path, struct owned **o, struct gcs_error *err);
+
+/* Undo what was built on @path; what is not known may be a former agent's, what is not there is success. */
+int owned_remove(const char *path, struct gcs_error *err);
+
+/* An error that names who stands on @device, or 0. */
+int owned_unused(const char *device, struct gcs_error *err);
+
+bool owned_is(const struct owned *o, const char *kind);
+
+/* A container has files there, if it is of that @kind. */
+int owned_hold(const char *path, const char *kind, struct gcs_error *err);
+void owned_unhold(const char *path);
+bool owned_is_held(const struct owned *o);
+
 /* --- uevent.c: the kernel's news about block devices ----------------------------------------- */
 
 int uevent_init(struct gcs_error *err);
@@ -29,6 +73,10 @@ int uevent_wait(uint64_t seen, const struct timespec *deadline);
 
 /* The number of the SCSI host that the host knows as @controller. */
 int scsi_host_number(uint8_t controller, unsigned int *number, struct gcs_error *err);
+
+/* What a disk is called in errors, and in the table of owned resources. */
+#define SCSI_NAME_MAX 40
+void scsi_name(uint8_t controller, uint8_t lun, char name[SCSI_NAME_MAX]);
 
 /* Wait until the disk, or its partition, can be opened. @node gets its path. */
 int scsi_wait_node(uint8_t controller, uint8_t lun, uint64_t partition, char node[PATH_MAX], struct gcs_error *err);

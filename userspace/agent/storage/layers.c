@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* CombinedLayers: a container's root file system from layers and a scratch (storage-and-network.md section 8). */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,104 +9,8 @@
 #include "fs.h"
 #include "storage/internal.h"
 
-/* What was built for one root. It lives until both the overlay and the bundle's bind are gone. Owned by whoever has set @busy. */
-struct root {
-	char *root, *bundle;
-	bool busy;
-	bool mounted; /* the overlay */
-	bool bound;   /* the bundle, on the scratch's "bundle" directory */
-	bool held;    /* by a container, which has files in the bundle */
-	struct root *next;
-};
-
-/* Protects the list and @busy; nothing is done under it. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct root *roots;
-
-static void root_free(struct root *r)
-{
-	if (!r)
-		return;
-	free(r->root);
-	free(r->bundle);
-	free(r);
-}
-
-static struct root *root_new(const char *path, struct gcs_error *err)
-{
-	struct root *r = calloc(1, sizeof(*r));
-
-	if (r && (r->root = strdup(path)) && (r->bundle = strdup(path))) {
-		*strrchr(r->bundle, '/') = '\0';
-		return r;
-	}
-	root_free(r);
-	gcs_fail(err, ENOMEM, HR_FAIL, "layers on %s", path);
-	return NULL;
-}
-
-/* Own the record whose root, or bundle, is @path. Returns 1 with *@r, 0 if there is none, -1 with @err if it is busy. */
-static int acquire(const char *path, bool by_bundle, struct root **r, struct gcs_error *err)
-{
-	bool busy = false;
-
-	pthread_mutex_lock(&lock);
-	for (*r = roots; *r && strcmp(by_bundle ? (*r)->bundle : (*r)->root, path);)
-		*r = (*r)->next;
-	if (*r) {
-		busy = (*r)->busy;
-		(*r)->busy = true;
-	}
-	pthread_mutex_unlock(&lock);
-	if (busy)
-		return gcs_fail(err, EBUSY, HR_FAIL, "layers on %s: are being combined or removed", path);
-	return *r != NULL;
-}
-
-/* Let go of a record, and forget it if it stands for nothing any more. */
-static void release(struct root *r)
-{
-	struct root **at;
-
-	pthread_mutex_lock(&lock);
-	r->busy = false;
-	if (!r->mounted && !r->bound) {
-		for (at = &roots; *at != r;)
-			at = &(*at)->next;
-		*at = r->next;
-	} else {
-		r = NULL;
-	}
-	pthread_mutex_unlock(&lock);
-	root_free(r);
-}
-
-/* Own the record for @path, made if there is none. */
-static struct root *acquire_or_new(const char *path, struct gcs_error *err)
-{
-	struct root *fresh = root_new(path, err), *r;
-
-	if (!fresh)
-		return NULL;
-	pthread_mutex_lock(&lock);
-	for (r = roots; r && strcmp(r->root, path);)
-		r = r->next;
-	if (!r) {
-		r = fresh;
-		fresh = NULL;
-		r->next = roots;
-		roots = r;
-	} else if (r->busy) {
-		r = NULL;
-	}
-	if (r)
-		r->busy = true;
-	pthread_mutex_unlock(&lock);
-	root_free(fresh);
-	if (!r)
-		gcs_fail(err, EBUSY, HR_FAIL, "layers on %s: are being combined or removed", path);
-	return r;
-}
+/* The kind of a bundle that is bound on the "bundle" directory of its scratch. */
+#define BUNDLE "bundle"
 
 static int check(const struct combined_layers *l, struct gcs_error *err)
 {
@@ -125,161 +28,187 @@ static int check(const struct combined_layers *l, struct gcs_error *err)
 	return 0;
 }
 
-/* Whatever is put into the bundle later belongs on the scratch disk, not into memory. */
-static int bind_bundle(struct root *r, const struct combined_layers *l, struct gcs_error *err)
+static char *bundle_of(const char *root, struct gcs_error *err)
+{
+	char *bundle = strdup(root);
+
+	if (bundle)
+		*strrchr(bundle, '/') = '\0';
+	else
+		gcs_fail(err, ENOMEM, HR_FAIL, "layers on %s", root);
+	return bundle;
+}
+
+/* Whatever is put into the bundle later belongs on the scratch disk, not into memory. *@bundle: what was bound, or NULL. */
+static int bind_bundle(const char *path, const struct combined_layers *l, struct owned **bundle, struct gcs_error *err)
 {
 	_cleanup_free_ char *backing = NULL;
+	struct owned *o;
 	bool made = false;
+	int ret;
 
-	if (!*l->scratch || r->bound || path_is_below(l->scratch, r->bundle))
+	*bundle = NULL;
+	if (!*l->scratch || path_is_below(l->scratch, path))
 		return 0;
+	ret = owned_acquire(path, &o, err);
+	if (ret) {
+		/* It is on a disk already: an earlier call has bound it. */
+		if (ret > 0)
+			owned_keep(o);
+		return ret < 0 ? -1 : 0;
+	}
 	if (asprintf(&backing, "%s/bundle", l->scratch) < 0) {
 		backing = NULL;
 		return gcs_fail(err, ENOMEM, HR_FAIL, "layers on %s", l->root);
 	}
-	if (fs_mkdir_p(backing, 0755, NULL, err) < 0 || fs_mkdir_p(r->bundle, 0755, &made, err) < 0)
+	o = owned_claim(path, BUNDLE, err);
+	if (!o)
 		return -1;
-	if (mount(backing, r->bundle, "", MS_BIND, "") == 0) {
-		r->bound = true;
-		return 0;
+	if (owned_use(o, l->scratch, err) < 0 || fs_mkdir_p(backing, 0755, NULL, err) < 0 ||
+	    fs_mkdir_p(path, 0755, &made, err) < 0 || (made && owned_push(o, OWNED_DIR, path, err) < 0))
+		goto err_undo;
+	if (mount(backing, path, "", MS_BIND, "") < 0) {
+		gcs_fail(err, errno, HR_FAIL, "%s: bind %s", path, backing);
+		goto err_undo;
 	}
-	gcs_fail(err, errno, HR_FAIL, "%s: bind %s", r->bundle, backing);
-	if (made)
-		rmdir(r->bundle);
+	if (owned_push(o, OWNED_MOUNT, path, err) < 0)
+		goto err_undo;
+	*bundle = o;
+	return 0;
+
+err_undo:
+	owned_undo(o, NULL);
 	return -1;
 }
 
-/* Directories that this call has made, to be removed by rmdir(2) if it fails: never anybody's data. */
-struct made {
-	char *paths[3];
-	size_t count;
-};
-
-static void made_free(struct made *m)
-{
-	while (m->count)
-		free(m->paths[--m->count]);
-}
-#define _cleanup_made_ __attribute__((cleanup(made_free)))
-
-static int make_dir(struct made *m, const char *dir, const char *name, struct gcs_error *err)
+/* A directory of the scratch's: on success it stays there for good, with the data in it. *@made: its path, if this call has made it. */
+static int make_dir(const char *scratch, const char *name, char **made, struct gcs_error *err)
 {
 	_cleanup_free_ char *path = NULL;
-	bool made = false;
+	bool is_new = false;
 
-	if (asprintf(&path, "%s%s", dir, name) < 0) {
+	if (asprintf(&path, "%s/%s", scratch, name) < 0) {
 		path = NULL;
-		return gcs_fail(err, ENOMEM, HR_FAIL, "%s%s", dir, name);
+		return gcs_fail(err, ENOMEM, HR_FAIL, "%s/%s", scratch, name);
 	}
-	if (fs_mkdir_p(path, 0755, &made, err) < 0)
+	if (fs_mkdir_p(path, 0755, &is_new, err) < 0)
 		return -1;
-	if (made)
-		m->paths[m->count++] = steal_ptr(&path);
+	if (is_new)
+		*made = steal_ptr(&path);
 	return 0;
 }
 
-static int combine(struct root *r, const struct combined_layers *l, struct gcs_error *err)
+static int mount_root(struct owned *o, const struct combined_layers *l, struct gcs_error *err)
 {
-	_cleanup_made_ struct made made = { 0 };
+	bool made = false;
 
-	if ((*l->scratch &&
-	     (make_dir(&made, l->scratch, "/upper", err) < 0 || make_dir(&made, l->scratch, "/work", err) < 0)) ||
-	    make_dir(&made, l->root, "", err) < 0 || overlay_mount(l, err) < 0) {
-		while (made.count) {
-			rmdir(made.paths[--made.count]);
-			free(made.paths[made.count]);
-		}
+	if (fs_mkdir_p(l->root, 0755, &made, err) < 0 || (made && owned_push(o, OWNED_DIR, l->root, err) < 0) ||
+	    overlay_mount(l, err) < 0)
 		return -1;
-	}
-	r->mounted = true;
-	return 0;
+	return owned_push(o, OWNED_MOUNT, l->root, err);
+}
+
+/* The kernel holds the layers' file systems, but not their mounts. */
+static int use_all(struct owned *o, const struct combined_layers *l, struct gcs_error *err)
+{
+	for (char *const *layer = l->layers; *layer; layer++)
+		if (owned_use(o, *layer, err) < 0)
+			return -1;
+	return *l->scratch ? owned_use(o, l->scratch, err) : 0;
+}
+
+static int combine(struct owned *o, const struct combined_layers *l, struct gcs_error *err)
+{
+	_cleanup_free_ char *upper = NULL, *work = NULL;
+
+	if ((!*l->scratch ||
+	     (make_dir(l->scratch, "upper", &upper, err) == 0 && make_dir(l->scratch, "work", &work, err) == 0)) &&
+	    mount_root(o, l, err) == 0)
+		return 0;
+	if (work)
+		rmdir(work);
+	if (upper)
+		rmdir(upper);
+	return -1;
 }
 
 int layers_combine(const struct combined_layers *l, struct gcs_error *err)
 {
-	bool was_bound;
-	struct root *r;
-	int ret;
+	_cleanup_free_ char *path = NULL;
+	struct owned *root, *bundle = NULL;
 
 	if (check(l, err) < 0)
 		return -1;
-	r = acquire_or_new(l->root, err);
-	if (!r)
+	path = bundle_of(l->root, err);
+	if (!path)
 		return -1;
-	if (r->mounted) {
-		release(r);
-		return gcs_fail(err, EEXIST, HR_FAIL, "layers on %s: there are some already", l->root);
+	root = owned_claim(l->root, "layers", err);
+	if (!root)
+		return -1;
+	if (use_all(root, l, err) < 0 || bind_bundle(path, l, &bundle, err) < 0)
+		goto err_root;
+	if (combine(root, l, err) < 0)
+		goto err_root;
+	if (bundle)
+		owned_keep(bundle);
+	owned_keep(root);
+	return 0;
+
+err_root:
+	owned_undo(root, NULL);
+	if (bundle)
+		owned_undo(bundle, NULL);
+	return -1;
+}
+
+/* Returns 1 with the record of what was bound on the bundle @path, 0 if nothing was, -1 with @err. */
+static int acquire_bundle(const char *path, struct owned **o, struct gcs_error *err)
+{
+	int ret = owned_acquire(path, o, err);
+
+	/* What the host has mounted there is the host's to remove. */
+	if (ret > 0 && !owned_is(*o, BUNDLE)) {
+		owned_keep(*o);
+		ret = 0;
 	}
-	was_bound = r->bound;
-	ret = bind_bundle(r, l, err);
-	if (ret == 0)
-		ret = combine(r, l, err);
-	if (ret < 0 && r->bound && !was_bound && fs_unmount(r->bundle, NULL) == 0)
-		r->bound = false;
-	release(r);
 	return ret;
 }
 
 int layers_remove(const char *root, struct gcs_error *err)
 {
-	struct root *r;
-	int ret;
+	_cleanup_free_ char *path = NULL;
+	struct owned *bundle;
 
 	if (!path_is_plain(root))
 		return gcs_fail(err, 0, HR_INVALID_ARG, "ContainerRootPath \"%s\": not an absolute path without . and ..",
 				root);
-	ret = acquire(root, false, &r, err);
-	if (ret < 0)
+	path = bundle_of(root, err);
+	if (!path || owned_remove(root, err) < 0)
 		return -1;
-	/* Without a record it may be a former agent's; what is not there is success. */
-	ret = fs_unmount(root, err);
-	if (ret == 0)
-		/* Stays if it is not empty: then it held something before it was mounted on. */
-		rmdir(root);
-	if (r) {
-		if (ret == 0)
-			r->mounted = false;
-		/* Of a container that was never made. The host may have mounted something there, then it stays. */
-		if (ret == 0 && r->bound && !r->held && fs_unmount(r->bundle, NULL) == 0) {
-			r->bound = false;
-			rmdir(r->bundle);
-		}
-		release(r);
+	/* Of a container that was never made. The host may have mounted something there, then it stays. */
+	if (acquire_bundle(path, &bundle, NULL) == 1) {
+		if (owned_is_held(bundle))
+			owned_keep(bundle);
+		else
+			owned_undo(bundle, NULL);
 	}
-	return ret;
+	return 0;
 }
 
 int layers_hold_bundle(const char *bundle, struct gcs_error *err)
 {
-	struct root *r;
-	int ret = acquire(bundle, true, &r, err);
-
-	if (ret <= 0)
-		return ret;
-	r->held = true;
-	release(r);
-	return 0;
+	return owned_hold(bundle, BUNDLE, err);
 }
 
 void layers_unhold_bundle(const char *bundle)
 {
-	pthread_mutex_lock(&lock);
-	for (struct root *r = roots; r; r = r->next)
-		if (!strcmp(r->bundle, bundle))
-			r->held = false;
-	pthread_mutex_unlock(&lock);
+	owned_unhold(bundle);
 }
 
 int layers_release_bundle(const char *bundle, struct gcs_error *err)
 {
-	struct root *r;
-	int ret = acquire(bundle, true, &r, err);
+	struct owned *o;
+	int ret = acquire_bundle(bundle, &o, err);
 
-	if (ret <= 0)
-		return ret;
-	ret = r->bound ? fs_unmount(bundle, err) : 0;
-	if (ret == 0)
-		r->bound = r->held = false;
-	release(r);
-	return ret;
+	return ret > 0 ? owned_undo(o, err) : ret;
 }

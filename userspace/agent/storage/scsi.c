@@ -96,6 +96,11 @@ static int find_nth(uint8_t n, unsigned int *number)
 	return found;
 }
 
+void scsi_name(uint8_t controller, uint8_t lun, char name[SCSI_NAME_MAX])
+{
+	snprintf(name, SCSI_NAME_MAX, "SCSI controller %u LUN %u", controller, lun);
+}
+
 int scsi_host_number(uint8_t controller, unsigned int *number, struct gcs_error *err)
 {
 	int found;
@@ -299,12 +304,15 @@ int disk_eject(uint8_t controller, uint8_t lun, struct gcs_error *err)
 {
 	_cleanup_close_ int fd = -1;
 	struct timespec deadline;
-	char path[PATH_MAX];
+	char path[PATH_MAX], name[SCSI_NAME_MAX];
 	unsigned int host = 0;
 	uint64_t seen;
 
 	if (check_address(controller, lun, err) < 0)
 		return -1;
+	scsi_name(controller, lun, name);
+	if (owned_unused(name, err) < 0)
+		return gcs_fail_prefix(err, "unplug");
 	if (module_has_devices()) {
 		struct gcs_dev_addr a = module_address(controller, lun, 0);
 		int ret = module_dev_eject(&a);

@@ -6,11 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "error.h"
 
 /* Call once, after event_start(): listens for block devices. */
 int storage_init(struct gcs_error *err);
+
+/* For DumpStacks: everything that is mounted, linked or made for a path, and what it stands on. */
+void owned_dump(FILE *out);
 
 struct mapped_disk {
 	const char *mount_path; /* "" = only wait for the disk */
