@@ -205,25 +205,40 @@ TEST_F(disk, layers_are_combined_and_taken_apart_with_the_data_kept)
 	ASSERT_EQ(0, disk_unmap(&layer, &self->err)) TH_LOG("%s", self->err.text);
 }
 
-TEST_F(disk, more_layers_than_a_page_of_options_has_room_for)
+#define MANY 500
+
+TEST_F(disk, as_many_layers_as_overlayfs_takes_and_not_one_more)
 {
 	struct combined_layers l = { .root = "/run/many/bundle/rootfs", .scratch = "/run/many/bundle/scratch" };
-	static char *layers[201];
-	char path[160];
+	static char *layers[MANY + 2];
+	char path[160], content[8];
 
-	/* More than one page of paths; overlayfs without one option a layer still has room for these. */
-	for (int i = 0; i < 200; i++) {
+	/* Several pages of paths; what all have in common is the first one's. */
+	for (int i = 0; i <= MANY; i++) {
 		ASSERT_LT(0, asprintf(&layers[i], "/run/many/layers/a-directory-with-a-long-name-%03d", i));
 		ASSERT_EQ(0, fs_mkdir_p(layers[i], 0755, NULL, &self->err));
+		snprintf(content, sizeof(content), "%d", i);
 		snprintf(path, sizeof(path), "%s/f%d", layers[i], i);
-		ASSERT_EQ(0, fs_write(path, "x", 1, 0644, &self->err));
+		ASSERT_EQ(0, fs_write(path, content, strlen(content), 0644, &self->err));
+		snprintf(path, sizeof(path), "%s/all", layers[i]);
+		ASSERT_EQ(0, fs_write(path, content, strlen(content), 0644, &self->err));
 	}
 	l.layers = layers;
-	ASSERT_EQ(0, layers_combine(&l, &self->err)) TH_LOG("%s", self->err.text);
-	EXPECT_EQ(0, access("/run/many/bundle/rootfs/f0", F_OK));
-	EXPECT_EQ(0, access("/run/many/bundle/rootfs/f199", F_OK));
-	EXPECT_EQ(0, mkdir("/run/many/bundle/rootfs/written", 0755));
-	ASSERT_EQ(0, layers_remove(l.root, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(-1, layers_combine(&l, &self->err));
+	EXPECT_STREQ("overlay /run/many/bundle/rootfs: 501 layers, allowed are 500", self->err.text);
+	EXPECT_NE(0, access(l.root, F_OK));
+	layers[MANY] = NULL;
+	/* Read-only, too. */
+	for (int rw = 1; rw >= 0; rw--) {
+		l.scratch = rw ? "/run/many/bundle/scratch" : "";
+		ASSERT_EQ(0, layers_combine(&l, &self->err)) TH_LOG("%s", self->err.text);
+		EXPECT_STREQ("0", fs_read("/run/many/bundle/rootfs/f0", 8, NULL));
+		EXPECT_STREQ("250", fs_read("/run/many/bundle/rootfs/f250", 8, NULL));
+		EXPECT_STREQ("499", fs_read("/run/many/bundle/rootfs/f499", 8, NULL));
+		EXPECT_STREQ("0", fs_read("/run/many/bundle/rootfs/all", 8, NULL));
+		EXPECT_EQ(rw ? 0 : -1, mkdir("/run/many/bundle/rootfs/written", 0755));
+		ASSERT_EQ(0, layers_remove(l.root, &self->err)) TH_LOG("%s", self->err.text);
+	}
 	ASSERT_EQ(0, fs_remove_tree("/run/many", &self->err)) TH_LOG("%s", self->err.text);
 }
 

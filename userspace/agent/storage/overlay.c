@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-/* Mounting an overlay of any number of layers, with what the kernel offers for that. */
+/* Mounting an overlay of as many layers as the kernel takes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,58 +14,12 @@
 
 /* mount(2) takes one page of options, of which the last byte ends the string. */
 #define MOUNT_DATA_MAX 4095
-
-/* What the kernel says about a failure, if it does. */
-static void read_log(int fs, char *text, size_t size)
-{
-	ssize_t n = read(fs, text, size - 1);
-
-	text[n > 0 ? n : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-}
-
-static bool set(int fs, const char *key, const char *value)
-{
-	return fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0) == 0;
-}
+/* Overlayfs has room for no more, and says only EINVAL. */
+#define LAYERS_MAX 500
 
 /*
- * One option a layer, as many as there are: kernels from 6.7 on, and values of at most 255 bytes. Returns 1 if that is not
- * possible.
- */
-static int mount_by_layer(const struct combined_layers *l, const char *upper, const char *work, struct gcs_error *err)
-{
-	_cleanup_close_ int fs = fsopen("overlay", FSOPEN_CLOEXEC);
-	_cleanup_close_ int mnt = -1;
-	char text[256];
-	int e;
-
-	if (fs < 0)
-		return 1;
-	for (char *const *layer = l->layers; *layer; layer++)
-		if (!set(fs, "lowerdir+", *layer))
-			return 1;
-	if (upper && (!set(fs, "upperdir", upper) || !set(fs, "workdir", work)))
-		return 1;
-	if (!upper && fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
-		return 1;
-	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
-		e = errno;
-		/* A kernel that collects options without a look at them refuses here what it does not know. */
-		if (e == EINVAL)
-			return 1;
-		read_log(fs, text, sizeof(text));
-		return gcs_fail(err, e, HR_FAIL, "overlay %s: create%s%s", l->root, *text ? ": " : "", text);
-	}
-	mnt = fsmount(fs, FSMOUNT_CLOEXEC, upper ? 0 : MOUNT_ATTR_RDONLY);
-	if (mnt < 0 || move_mount(mnt, "", AT_FDCWD, l->root, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "overlay %s: mount", l->root);
-	return 0;
-}
-
-/*
- * All in one string, which the kernel would cut without a word. @fds, if not NULL: name the layers by descriptors, which
- * is shorter.
+ * All in one string, which the kernel would cut without a word. @fds, if not NULL: the layers are named by their descriptors, as seen from
+ * /proc/self/fd, which takes at most five bytes of each.
  */
 static char *mount_data(const struct combined_layers *l, const int *fds, const char *upper, const char *work)
 {
@@ -76,7 +32,7 @@ static char *mount_data(const struct combined_layers *l, const int *fds, const c
 	for (size_t i = 0; l->layers[i]; i++) {
 		fputs(i ? ":" : "lowerdir=", f);
 		if (fds)
-			fprintf(f, "/proc/self/fd/%d", fds[i]);
+			fprintf(f, "%d", fds[i]);
 		else
 			fputs(l->layers[i], f);
 	}
@@ -87,15 +43,34 @@ static char *mount_data(const struct combined_layers *l, const int *fds, const c
 	return steal_ptr(&data);
 }
 
-static int mount_string(const struct combined_layers *l, const char *data, bool read_only, struct gcs_error *err)
+static int mount_string(const struct combined_layers *l, const char *data, struct gcs_error *err)
 {
 	if (!data)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "overlay %s", l->root);
 	if (strlen(data) > MOUNT_DATA_MAX)
-		return gcs_fail(err, 0, HR_FAIL, "overlay %s: too many layers for this kernel", l->root);
-	if (mount("overlay", l->root, "overlay", read_only ? MS_RDONLY : 0, data) < 0)
+		return gcs_fail(err, 0, HR_FAIL, "overlay %s: the paths are too long for the kernel", l->root);
+	if (mount("overlay", l->root, "overlay", *l->scratch ? 0 : MS_RDONLY, data) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "overlay %s: mount", l->root);
 	return 0;
+}
+
+struct elsewhere {
+	const struct combined_layers *l;
+	const char *data;
+	struct gcs_error *err;
+	int ret;
+};
+
+/* A thread with a working directory of its own, which nobody else's changes. */
+static void *mount_elsewhere(void *arg)
+{
+	struct elsewhere *e = arg;
+
+	if (unshare(CLONE_FS) < 0 || chdir("/proc/self/fd") < 0)
+		e->ret = gcs_fail(e->err, errno, HR_FAIL, "overlay %s: go to /proc/self/fd", e->l->root);
+	else
+		e->ret = mount_string(e->l, e->data, e->err);
+	return NULL;
 }
 
 static int mount_by_descriptor(const struct combined_layers *l, size_t count, const char *upper, const char *work,
@@ -103,25 +78,30 @@ static int mount_by_descriptor(const struct combined_layers *l, size_t count, co
 {
 	_cleanup_free_ int *fds = calloc(count, sizeof(*fds));
 	_cleanup_free_ char *data = NULL;
+	struct elsewhere e = { .l = l, .err = err };
+	pthread_t thread;
 	size_t opened = 0;
-	int ret = 0;
 
 	if (!fds)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "overlay %s", l->root);
 	for (; opened < count; opened++) {
 		fds[opened] = open(l->layers[opened], O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (fds[opened] < 0) {
-			ret = gcs_fail(err, errno, HR_FAIL, "overlay %s: layer %s", l->root, l->layers[opened]);
+			e.ret = gcs_fail(err, errno, HR_FAIL, "overlay %s: layer %s", l->root, l->layers[opened]);
 			break;
 		}
 	}
-	if (!ret) {
-		data = mount_data(l, fds, upper, work);
-		ret = mount_string(l, data, !upper, err);
+	if (!e.ret) {
+		e.data = data = mount_data(l, fds, upper, work);
+		errno = pthread_create(&thread, NULL, mount_elsewhere, &e);
+		if (errno)
+			e.ret = gcs_fail(err, errno, HR_FAIL, "overlay %s: start a thread", l->root);
+		else
+			pthread_join(thread, NULL);
 	}
 	while (opened)
 		close(fds[--opened]);
-	return ret;
+	return e.ret;
 }
 
 /* An overlay wants two layers at least. */
@@ -141,10 +121,11 @@ int overlay_mount(const struct combined_layers *l, struct gcs_error *err)
 {
 	_cleanup_free_ char *upper = NULL, *work = NULL, *data = NULL;
 	size_t count = 0;
-	int ret;
 
 	while (l->layers[count])
 		count++;
+	if (count > LAYERS_MAX)
+		return gcs_fail(err, 0, HR_INVALID_ARG, "overlay %s: %zu layers, allowed are %d", l->root, count, LAYERS_MAX);
 	if (!*l->scratch && count == 1)
 		return bind_single(l, err);
 	if (*l->scratch && (asprintf(&upper, "%s/upper", l->scratch) < 0 || asprintf(&work, "%s/work", l->scratch) < 0)) {
@@ -153,7 +134,6 @@ int overlay_mount(const struct combined_layers *l, struct gcs_error *err)
 	}
 	data = mount_data(l, NULL, upper, work);
 	if (!data || strlen(data) <= MOUNT_DATA_MAX)
-		return mount_string(l, data, !upper, err);
-	ret = mount_by_layer(l, upper, work, err);
-	return ret <= 0 ? ret : mount_by_descriptor(l, count, upper, work, err);
+		return mount_string(l, data, err);
+	return mount_by_descriptor(l, count, upper, work, err);
 }
