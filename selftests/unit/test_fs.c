@@ -285,6 +285,42 @@ TEST_F(tree, of_a_directory_that_cannot_be_made_in_a_root_no_parent_is_left)
 	EXPECT_NE(0, access("root/d", F_OK));
 }
 
+TEST_F(tree, of_a_directory_that_cannot_be_made_no_parent_is_left)
+{
+	char path[400] = "d/a/b/";
+	bool made = true;
+
+	ASSERT_EQ(0, mkdir("d", 0755));
+	ASSERT_EQ(0, fs_write("d/file", "x", 1, 0644, &self->err));
+	EXPECT_EQ(-1, fs_mkdir_p("d/file/x", 0755, &made, &self->err));
+	EXPECT_EQ(ENOTDIR, self->err.err);
+	EXPECT_FALSE(made);
+	/* A name that is too long, below what can be made. */
+	memset(path + 6, 'x', 300);
+	EXPECT_EQ(-1, fs_mkdir_p(path, 0755, &made, &self->err));
+	EXPECT_EQ(ENAMETOOLONG, self->err.err);
+	EXPECT_NE(0, access("d/a", F_OK));
+	EXPECT_EQ(0, access("d/file", F_OK));
+}
+
+TEST_F(tree, a_path_of_a_request_is_plain_and_without_links)
+{
+	char path[200];
+
+	ASSERT_EQ(0, mkdir("d", 0755));
+	ASSERT_EQ(0, symlink("d", "link"));
+	snprintf(path, sizeof(path), "%s/d/not/there", self->dir);
+	EXPECT_EQ(0, path_check("Field", path, &self->err)) TH_LOG("%s", self->err.text);
+	snprintf(path, sizeof(path), "%s/link", self->dir);
+	EXPECT_EQ(-1, path_check("Field", path, &self->err));
+	EXPECT_EQ(HR_INVALID_ARG, self->err.hr);
+	EXPECT_NE(NULL, strstr(self->err.text, "Field \"")) TH_LOG("%s", self->err.text);
+	snprintf(path, sizeof(path), "%s/link/not/there", self->dir);
+	EXPECT_EQ(-1, path_check("Field", path, &self->err));
+	EXPECT_EQ(-1, path_check("Field", "d", &self->err));
+	EXPECT_EQ(-1, path_check("Field", "", &self->err));
+}
+
 TEST(mounts_below_a_directory_are_found_by_components_and_with_blanks)
 {
 	char text[] = "22 1 0:20 / /run rw shared:1 - tmpfs tmpfs rw\n"

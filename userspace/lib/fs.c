@@ -61,9 +61,35 @@ char *path_clean(const char *path)
 	return out;
 }
 
+int path_check(const char *field, const char *path, struct gcs_error *err)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+	_cleanup_close_ int fd = -1;
+
+	if (!path_is_plain(path))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "%s \"%.256s\": not an absolute path without . and ..", field, path);
+	/* What is not there yet is no link. */
+	fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+	if (fd < 0 && errno == ELOOP)
+		return gcs_fail(err, 0, HR_INVALID_ARG, "%s \"%.256s\": there is a symbolic link in it", field, path);
+	return 0;
+}
+
+/* Remove what was made: @path up to each of its last @count slashes. */
+static void undo_mkdir_p(char *path, int count)
+{
+	char *slash;
+
+	while (count-- && (slash = strrchr(path, '/'))) {
+		*slash = '\0';
+		rmdir(path);
+	}
+}
+
 int fs_mkdir_p(const char *path, mode_t mode, bool *made, struct gcs_error *err)
 {
 	_cleanup_free_ char *p = strdup(path);
+	int parents = 0;
 	struct stat st;
 
 	if (made)
@@ -78,10 +104,13 @@ int fs_mkdir_p(const char *path, mode_t mode, bool *made, struct gcs_error *err)
 
 		*at = '\0';
 		if (mkdir(p, mode) == 0) {
+			parents++;
 			if (!end && made)
 				*made = true;
 		} else if (errno != EEXIST) {
-			return gcs_fail(err, errno, HR_FAIL, "%s: make directory %s", path, p);
+			gcs_fail(err, errno, HR_FAIL, "%s: make directory %s", path, p);
+			undo_mkdir_p(p, parents);
+			return -1;
 		}
 		*at = end;
 		if (!end)

@@ -13,13 +13,16 @@
 /* Absolute, not "/", no empty, "." or ".." component; a slash at the end is allowed. */
 bool path_is_plain(const char *path);
 
+/* An error that names the @field of a request unless @path is plain and has no symbolic link in it. */
+int path_check(const char *field, const char *path, struct gcs_error *err);
+
 /* Is @path @dir or below it, by components? Both plain. */
 bool path_is_below(const char *path, const char *dir);
 
 /* @path without ".", ".." and double slashes: "/a/b", or "" for the directory itself. NULL if it leads out of that; malloc'd. */
 char *path_clean(const char *path);
 
-/* Make @path and its missing parents. *@made (may be NULL) tells whether @path itself was made. */
+/* Make @path and its missing parents, or none of them. *@made (may be NULL) tells whether @path itself was made. */
 int fs_mkdir_p(const char *path, mode_t mode, bool *made, struct gcs_error *err);
 
 /* Open @path as seen by a process whose root is the directory @root. openat2() flags; -1 with errno. */
