@@ -98,19 +98,12 @@ static int build(struct owned *o, const struct mapped_disk *disk, const char *no
 	return disk->block_dev ? make_link(o, disk->mount_path, node, err) : mount_disk(o, disk, node, err);
 }
 
-static int check_path(const char *path, struct gcs_error *err)
-{
-	if (*path && !path_is_plain(path))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", path);
-	return 0;
-}
-
 int disk_map(const struct mapped_disk *disk, struct gcs_error *err)
 {
 	struct owned *o = NULL;
 	char node[PATH_MAX];
 
-	if (check_path(disk->mount_path, err) < 0)
+	if (*disk->mount_path && path_check("MountPath", disk->mount_path, err) < 0)
 		return -1;
 	if (disk->encrypted)
 		return gcs_fail(err, 0, HR_FAIL, "SCSI controller %u LUN %u: encrypted disks are not supported",
@@ -133,7 +126,8 @@ int disk_map(const struct mapped_disk *disk, struct gcs_error *err)
 
 int disk_unmap(const struct mapped_disk *disk, struct gcs_error *err)
 {
-	if (check_path(disk->mount_path, err) < 0)
-		return -1;
+	/* It may be a link itself. */
+	if (*disk->mount_path && !path_is_plain(disk->mount_path))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", disk->mount_path);
 	return *disk->mount_path ? owned_remove(disk->mount_path, err) : 0;
 }

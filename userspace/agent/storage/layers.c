@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* CombinedLayers: a container's root file system from layers and a scratch (storage-and-network.md section 8). */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,19 +13,33 @@
 /* The kind of a bundle that is bound on the "bundle" directory of its scratch. */
 #define BUNDLE "bundle"
 
+/* A path that the overlay's options have room for. */
+static int check_option(const char *field, const char *path, struct gcs_error *err)
+{
+	if (path_check(field, path, err) < 0)
+		return -1;
+	if (strpbrk(path, ":,\\"))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "%s \"%s\": has one of : , \\ in it", field, path);
+	return 0;
+}
+
 static int check(const struct combined_layers *l, struct gcs_error *err)
 {
-	if (!path_is_plain(l->root) || strchr(l->root + 1, '/') == NULL)
+	char field[32];
+
+	if (path_check("ContainerRootPath", l->root, err) < 0)
+		return -1;
+	if (strchr(l->root + 1, '/') == NULL)
 		return gcs_fail(err, 0, HR_INVALID_ARG, "ContainerRootPath \"%s\": not a path below a bundle", l->root);
-	if (*l->scratch && (!path_is_plain(l->scratch) || strpbrk(l->scratch, ":,\\")))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "ScratchPath \"%s\": not an absolute path without . .. : , \\",
-				l->scratch);
+	if (*l->scratch && check_option("ScratchPath", l->scratch, err) < 0)
+		return -1;
 	if (!l->layers || !l->layers[0])
-		return gcs_fail(err, 0, HR_INVALID_ARG, "layers on %s: there are none", l->root);
-	for (char *const *layer = l->layers; *layer; layer++)
-		if (!path_is_plain(*layer) || strpbrk(*layer, ":,\\"))
-			return gcs_fail(err, 0, HR_INVALID_ARG, "layers on %s: \"%s\": not an absolute path without . .. : "
-					", \\", l->root, *layer);
+		return gcs_fail(err, 0, HR_INVALID_ARG, "layers on %s: Layers: there are none", l->root);
+	for (size_t i = 0; l->layers[i]; i++) {
+		snprintf(field, sizeof(field), "Layers[%zu]: Path", i);
+		if (check_option(field, l->layers[i], err) < 0)
+			return gcs_fail_prefix(err, "layers on %s", l->root);
+	}
 	return 0;
 }
 
@@ -39,8 +54,43 @@ static char *bundle_of(const char *root, struct gcs_error *err)
 	return bundle;
 }
 
+/* Directories of the scratch's that a call has made. They stay for good, with the data in them, if it succeeds. */
+struct made {
+	char *paths[4];
+	size_t count;
+};
+
+static void made_free(struct made *m)
+{
+	while (m->count)
+		free(m->paths[--m->count]);
+}
+#define _cleanup_made_ __attribute__((cleanup(made_free)))
+
+static void made_undo(struct made *m)
+{
+	for (size_t i = m->count; i--;)
+		rmdir(m->paths[i]);
+}
+
+static int make_dir(struct made *m, const char *scratch, const char *name, struct gcs_error *err)
+{
+	_cleanup_free_ char *path = NULL;
+	bool is_new = false;
+
+	if (asprintf(&path, "%s%s", scratch, name) < 0) {
+		path = NULL;
+		return gcs_fail(err, ENOMEM, HR_FAIL, "%s%s", scratch, name);
+	}
+	if (fs_mkdir_p(path, 0755, &is_new, err) < 0)
+		return -1;
+	if (is_new)
+		m->paths[m->count++] = steal_ptr(&path);
+	return 0;
+}
+
 /* Whatever is put into the bundle later belongs on the scratch disk, not into memory. *@bundle: what was bound, or NULL. */
-static int bind_bundle(const char *path, const struct combined_layers *l, struct owned **bundle, struct gcs_error *err)
+static int bind_bundle(const char *path, const struct combined_layers *l, struct made *m, struct owned **bundle, struct gcs_error *err)
 {
 	_cleanup_free_ char *backing = NULL;
 	struct owned *o;
@@ -64,7 +114,7 @@ static int bind_bundle(const char *path, const struct combined_layers *l, struct
 	o = owned_claim(path, BUNDLE, err);
 	if (!o)
 		return -1;
-	if (owned_use(o, l->scratch, err) < 0 || fs_mkdir_p(backing, 0755, NULL, err) < 0 ||
+	if (owned_use(o, l->scratch, err) < 0 || make_dir(m, l->scratch, "/bundle", err) < 0 ||
 	    fs_mkdir_p(path, 0755, &made, err) < 0 || (made && owned_push(o, OWNED_DIR, path, err) < 0))
 		goto err_undo;
 	if (mount(backing, path, "", MS_BIND, "") < 0) {
@@ -79,23 +129,6 @@ static int bind_bundle(const char *path, const struct combined_layers *l, struct
 err_undo:
 	owned_undo(o, NULL);
 	return -1;
-}
-
-/* A directory of the scratch's: on success it stays there for good, with the data in it. *@made: its path, if this call has made it. */
-static int make_dir(const char *scratch, const char *name, char **made, struct gcs_error *err)
-{
-	_cleanup_free_ char *path = NULL;
-	bool is_new = false;
-
-	if (asprintf(&path, "%s/%s", scratch, name) < 0) {
-		path = NULL;
-		return gcs_fail(err, ENOMEM, HR_FAIL, "%s/%s", scratch, name);
-	}
-	if (fs_mkdir_p(path, 0755, &is_new, err) < 0)
-		return -1;
-	if (is_new)
-		*made = steal_ptr(&path);
-	return 0;
 }
 
 static int mount_root(struct owned *o, const struct combined_layers *l, struct gcs_error *err)
@@ -117,23 +150,9 @@ static int use_all(struct owned *o, const struct combined_layers *l, struct gcs_
 	return *l->scratch ? owned_use(o, l->scratch, err) : 0;
 }
 
-static int combine(struct owned *o, const struct combined_layers *l, struct gcs_error *err)
-{
-	_cleanup_free_ char *upper = NULL, *work = NULL;
-
-	if ((!*l->scratch ||
-	     (make_dir(l->scratch, "upper", &upper, err) == 0 && make_dir(l->scratch, "work", &work, err) == 0)) &&
-	    mount_root(o, l, err) == 0)
-		return 0;
-	if (work)
-		rmdir(work);
-	if (upper)
-		rmdir(upper);
-	return -1;
-}
-
 int layers_combine(const struct combined_layers *l, struct gcs_error *err)
 {
+	_cleanup_made_ struct made made = { 0 };
 	_cleanup_free_ char *path = NULL;
 	struct owned *root, *bundle = NULL;
 
@@ -145,9 +164,12 @@ int layers_combine(const struct combined_layers *l, struct gcs_error *err)
 	root = owned_claim(l->root, "layers", err);
 	if (!root)
 		return -1;
-	if (use_all(root, l, err) < 0 || bind_bundle(path, l, &bundle, err) < 0)
+	if (use_all(root, l, err) < 0 || (*l->scratch && make_dir(&made, l->scratch, "", err) < 0) ||
+	    bind_bundle(path, l, &made, &bundle, err) < 0)
 		goto err_root;
-	if (combine(root, l, err) < 0)
+	if (*l->scratch && (make_dir(&made, l->scratch, "/upper", err) < 0 || make_dir(&made, l->scratch, "/work", err) < 0))
+		goto err_root;
+	if (mount_root(root, l, err) < 0)
 		goto err_root;
 	if (bundle)
 		owned_keep(bundle);
@@ -158,6 +180,7 @@ err_root:
 	owned_undo(root, NULL);
 	if (bundle)
 		owned_undo(bundle, NULL);
+	made_undo(&made);
 	return -1;
 }
 
