@@ -17,6 +17,7 @@
 #   make fuzz         libFuzzer on what parses, FUZZ_SECONDS=600 for each target; FUZZ='TARGET...'
 #   make soak         2000 execs and 300 containers in a VM leave nothing; SOAK_EXECS, SOAK_CYCLES, ENGINE=kmod|user
 #   make load         100 containers at once in a VM, 20 execs at a time: the agent's memory and wake-ups; ENGINE=kmod|user
+#   make torture      every LUN of four SCSI controllers and 200 loops of disks in a VM; TORTURE=200, ENGINE=kmod|user
 #   make check-tsan   the agent's tests in a VM, with an agent under ThreadSanitizer
 #   make style        the rules that a script can check
 #   make install      into DESTDIR: /bin/gcs, /bin/vsockexec, /init, uvmctl, the module, header, man pages

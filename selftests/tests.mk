@@ -84,6 +84,14 @@ check-vm: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 2400 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
 		--disk $(T)/disks/scratch --disk $(T)/disks/garbage $< $(VM_RUN)
+# Every LUN of four controllers, and as many loops as TORTURE says.
+TORTURE ?= 200
+torture: $(T)/check.img $(T)/disks/layer.ext4
+	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
+	$(Q)scripts/vm --kernel $(KERNEL) --timeout 3600 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
+		--disk $(T)/disks/scratch --disk $(T)/disks/garbage $< KTAP_DEADLINE=3600 GCS_TEST_DISKS=1 GCS_TORTURE=$(TORTURE) \
+		GCS_ENGINE=$(or $(ENGINE),kmod) storage_torture_test
+.PHONY: torture
 # What differs in a VM with cgroup v1.
 check-vm-v1: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 600 --memory 768 --append hcsshim.cgroup=v1 $< \
