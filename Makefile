@@ -2,13 +2,13 @@
 #
 # opengcs: the guest of Linux Containers on Windows
 #
-#   make              everything: gcs.ko, init, vsockexec, gcs, uvmctl
+#   make              everything: gcs.ko, init, vsockexec, gcs, gcscrypt, uvmctl
 #   make demo         boot a UVM and run containers in it
 #   make check        all tests that need no special kernel
 #   make check-runc   the tests of containers with runc instead of crun
 #   make check-debug  all tests of a VM on a kernel with KASAN, lockdep, kmemleak, fault injection; or: check-kcsan, hammer
 #   make bench        measure; tables, build/bench.json and a picture, build/bench.svg
-#   make image        build/uvm/vmlinuz and build/uvm/initrd.img
+#   make image        build/uvm/vmlinuz and build/uvm/initrd.img; with more in it: WITH='xfs crypt'
 #   make setup        install what is missing, with apt-get
 #   make kmod         gcs.ko, for the kernel KERNEL
 #   make kmod-check   gcs.ko for every supported kernel, with W=1 and sparse
@@ -20,7 +20,7 @@
 #   make torture      every LUN of four SCSI controllers and 200 loops of disks in a VM; TORTURE=200, ENGINE=kmod|user
 #   make check-tsan   the agent's tests in a VM, with an agent under ThreadSanitizer
 #   make style        the rules that a script can check
-#   make install      into DESTDIR: /bin/gcs, /bin/vsockexec, /init, uvmctl, the module, header, man pages
+#   make install      into DESTDIR: /bin/gcs, /bin/gcscrypt, /bin/vsockexec, /init, uvmctl, the module, header, man pages
 #   make clean        remove what was built; what was downloaded stays
 #   make distclean    remove build/
 #
@@ -60,6 +60,7 @@ STD := -std=gnu11 -D_GNU_SOURCE -fPIE -pthread -Iinclude/uapi -Iuserspace/lib
 ALL_CFLAGS = $(STD) $(WARN) $(PKG_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnl-route-3 -lnl-genl-3 -lnl-3 -ljson-c)
+CRYPT_LIBS := $(shell pkg-config --libs libcryptsetup devmapper 2>/dev/null || echo -lcryptsetup -ldevmapper)
 
 .PHONY: all help setup kmod kmod-check userspace image demo check unit bench style install clean distclean
 all: userspace kmod
@@ -77,6 +78,7 @@ LIB_SRC := $(call rwildcard,userspace/lib/,*.c)
 AGENT_SRC := $(call rwildcard,userspace/agent/,*.c)
 INIT_SRC := $(call rwildcard,userspace/init/,*.c)
 VSOCKEXEC_SRC := $(call rwildcard,userspace/vsockexec/,*.c)
+GCSCRYPT_SRC := $(call rwildcard,userspace/gcscrypt/,*.c)
 UVMCTL_SRC := $(call rwildcard,userspace/uvmctl/,*.c)
 
 # The flags of the last build: a changed command line rebuilds.
@@ -101,13 +103,15 @@ $(B)/bin/gcs: $(call obj,$(AGENT_SRC)) $(B)/lib/libgcs.a
 	$(call link,$(PKG_LIBS))
 $(B)/bin/uvmctl: $(call obj,$(UVMCTL_SRC)) $(B)/lib/libgcs.a
 	$(call link,$(PKG_LIBS))
+$(B)/bin/gcscrypt: $(call obj,$(GCSCRYPT_SRC))
+	$(call link,$(CRYPT_LIBS))
 # init and vsockexec run before and beside everything else in any image: no shared library, no libgcs.
 $(B)/bin/init: $(call obj,$(INIT_SRC))
 	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -static-pie $(LDFLAGS) -o $@ $^
 $(B)/bin/vsockexec: $(call obj,$(VSOCKEXEC_SRC))
 	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -static-pie $(LDFLAGS) -o $@ $^
 
-BINS := $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/bin/uvmctl
+BINS := $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/bin/gcscrypt $(B)/bin/uvmctl
 userspace: $(BINS)
 
 -include $(call rwildcard,$(B)/obj/,*.d)
@@ -124,7 +128,7 @@ ifeq ($(DESTDIR),)
 	@echo 'make install needs DESTDIR=, the root of the tree to install into' >&2; exit 1
 endif
 	$(Q)install -D -m 755 $(B)/bin/init $(DESTDIR)/init
-	$(Q)install -D -m 755 -t $(DESTDIR)/bin $(B)/bin/gcs $(B)/bin/vsockexec
+	$(Q)install -D -m 755 -t $(DESTDIR)/bin $(B)/bin/gcs $(B)/bin/gcscrypt $(B)/bin/vsockexec
 	$(Q)install -D -m 755 -t $(DESTDIR)/sbin userspace/agent/network/udhcpc_config.script
 	$(Q)install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/uvmctl
 	$(Q)install -D -m 644 -t $(DESTDIR)/lib/modules/$(RELEASE)/extra $(B)/kmod/$(KERNEL)/gcs.ko

@@ -9,15 +9,17 @@ $(B)/kernel/%/headers $(B)/kernel/%/vmlinuz:
 $(B)/kselftest/kselftest_harness.h $(B)/kselftest/checkpatch.pl:
 	$(Q)scripts/kselftest
 
-# The kernel of the last image: another KERNEL makes another image.
+# The kernel of the last image, and what is in it: another KERNEL or WITH makes another image.
 $(B)/uvm/.kernel: FORCE
 	@mkdir -p $(@D); echo '$(KERNEL)' | cmp -s - $@ || echo '$(KERNEL)' > $@
+$(B)/uvm/.with: FORCE
+	@mkdir -p $(@D); echo '$(WITH)' | cmp -s - $@ || echo '$(WITH)' > $@
 
 UVM := $(B)/uvm/vmlinuz $(B)/uvm/initrd.img
 image: $(UVM)
-$(UVM) &: $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/kmod/$(KERNEL)/gcs.ko $(B)/uvm/.kernel \
+$(UVM) &: $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/bin/gcscrypt $(B)/kmod/$(KERNEL)/gcs.ko $(B)/uvm/.kernel $(B)/uvm/.with \
 		scripts/image scripts/pack.sh userspace/agent/network/udhcpc_config.script
-	$(call quiet,IMAGE,$(B)/uvm)scripts/image $(KERNEL) $(B)/uvm
+	$(call quiet,IMAGE,$(B)/uvm)WITH='$(WITH)' scripts/image $(KERNEL) $(B)/uvm
 
 demo: image $(B)/bin/uvmctl
 	$(Q)scripts/demo

@@ -70,6 +70,34 @@ add_mkfs()
 	add_file /etc/mke2fs.conf /etc/mke2fs.conf
 }
 
+# Disks with xfs: 1.1 MB, 4.7 unpacked.
+add_xfs()
+{
+	add_program "$(command -v mkfs.xfs || echo /sbin/mkfs.xfs)" /sbin/mkfs.xfs
+	add_modules demand any xfs
+}
+
+# Encrypted disks: 3.4 MB, 8.7 unpacked, most of which is libcrypto. The ciphers that a processor is good at go by aliases, by which
+# gcscrypt asks for them.
+add_crypt()
+{
+	our_program gcscrypt
+	add_modules demand any dm-crypt dm-integrity authenc xts hmac crypto-aes crypto-sha256
+}
+
+# What not every UVM needs: it is named in WITH.
+add_with()
+{
+	local part
+
+	for part in ${WITH:-}; do
+		case $part in
+		xfs | crypt) "add_$part" ;;
+		*) die "WITH=$part: there are xfs and crypt" ;;
+		esac
+	done
+}
+
 add_runtime()
 {
 	add_program "$(command -v crun)" /usr/bin/crun

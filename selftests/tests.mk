@@ -78,7 +78,7 @@ $(T)/.kernel: FORCE
 
 $(T)/check.img: $(T)/.kernel $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit \
 		userspace/agent/network/udhcpc_config.script
-	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(VM_TESTS)
+	$(call quiet,INITRD,$@)WITH='xfs crypt' scripts/test-initrd --kernel $(KERNEL) $@ $(VM_TESTS)
 
 check-vm: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch

@@ -43,12 +43,28 @@ holds()
 	return $missing
 }
 
+# The programs and modules of what can be asked for, none of which are there without.
+more()
+{
+	local missing=0 path
+
+	TMPDIR=$dir WITH='xfs crypt' scripts/image "$(cat build/uvm/.kernel)" "$dir/more" || return 1
+	zcat "$dir/one/initrd.img" | cpio -t --quiet > "$dir/list"
+	zcat "$dir/more/initrd.img" | cpio -t --quiet > "$dir/more/list"
+	for path in sbin/mkfs.xfs bin/gcscrypt xfs.ko dm-crypt.ko dm-integrity.ko authenc.ko; do
+		grep -qE "(^|/)$path\$" "$dir/more/list" || { echo "no $path"; missing=1; }
+		! grep -qE "(^|/)$path\$" "$dir/list" || { echo "$path without being asked for"; missing=1; }
+	done
+	! WITH=else scripts/image "$(cat build/uvm/.kernel)" "$dir/else" && return $missing
+}
+
 owned()
 {
 	zcat build/uvm/initrd.img | cpio -tvn --quiet | awk '$3 != 0 || $4 != 0 { print; bad = 1 } END { exit bad }'
 }
 
-echo "1..3"
+echo "1..4"
 check "two builds are the same" same
 check "what the host and the agent need is in it" holds
+check "what is asked for is in it, and only then" more
 check "everything belongs to 0:0" owned

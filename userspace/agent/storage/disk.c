@@ -30,50 +30,93 @@ static int make_link(struct owned *o, const char *path, const char *node, struct
 	return owned_push(o, OWNED_LINK, path, err);
 }
 
-/* The file system to mount; makes it if that was asked for and there is none of that type. */
-static int prepare_filesystem(const struct mapped_disk *disk, const char *node, const char **type, struct gcs_error *err)
-{
-	static const char *const names[] = { [FS_EXT4] = "ext4", [FS_XFS] = "xfs" };
-	const char *want = disk->filesystem ? disk->filesystem : "";
-	enum filesystem fs = FS_NONE, wanted = FS_NONE;
+static const char *const fs_names[] = { [FS_EXT4] = "ext4", [FS_XFS] = "xfs" };
 
+/* What the host wants to be on the disk; FS_NONE if it does not say. */
+static int wanted_filesystem(const struct mapped_disk *disk, enum filesystem *wanted, struct gcs_error *err)
+{
+	const char *want = disk->filesystem ? disk->filesystem : "";
+
+	*wanted = FS_NONE;
 	if (!strcmp(want, "ext4"))
-		wanted = FS_EXT4;
+		*wanted = FS_EXT4;
 	else if (!strcmp(want, "xfs"))
-		wanted = FS_XFS;
+		*wanted = FS_XFS;
 	else if (*want)
-		return gcs_fail(err, 0, HR_INVALID_ARG, "%s: file system \"%s\": known are ext4 and xfs", node, want);
-	if (disk->ensure_filesystem && !*want)
-		return gcs_fail(err, 0, HR_INVALID_ARG, "%s: EnsureFilesystem without a file system type", node);
-	if (filesystem_detect(node, &fs, err) < 0)
+		return gcs_fail(err, 0, HR_INVALID_ARG, "file system \"%s\": known are ext4 and xfs", want);
+	else if (disk->ensure_filesystem)
+		return gcs_fail(err, 0, HR_INVALID_ARG, "EnsureFilesystem without a file system type");
+	return 0;
+}
+
+/* Encryption destroys what is on the disk: what cannot be mounted then is refused before. */
+static int check_encrypted(const struct mapped_disk *disk, struct gcs_error *err)
+{
+	if (disk->block_dev || disk->read_only || !disk->ensure_filesystem)
+		return gcs_fail(err, 0, HR_INVALID_ARG, "a disk cannot be encrypted %s",
+				disk->block_dev ? "as a block device" :
+				disk->read_only ? "read-only" :
+						  "without EnsureFilesystem");
+	return 0;
+}
+
+/* The file system to mount; makes it if that was asked for and there is none of that type. */
+static int prepare_filesystem(const struct mapped_disk *disk, enum filesystem wanted, const char *node, const char **type,
+			      struct gcs_error *err)
+{
+	enum filesystem fs = FS_NONE;
+
+	/* There is never anything on an encrypted disk. */
+	if (!disk->encrypted && filesystem_detect(node, &fs, err) < 0)
 		return -1;
 	if (disk->ensure_filesystem && fs != wanted && disk->read_only)
 		return gcs_fail(err, 0, HR_FAIL, "%s: there is no %s on the disk, and it is read-only: not formatted", node,
-				want);
+				fs_names[wanted]);
 	if (disk->ensure_filesystem && fs != wanted) {
-		if (filesystem_make(node, wanted, err) < 0)
+		if (filesystem_make(node, wanted, disk->encrypted, err) < 0)
 			return -1;
 		fs = wanted;
 	}
 	if (fs == FS_NONE)
 		return gcs_fail(err, 0, HR_FAIL, "%s: there is no file system on the disk", node);
 	if (wanted != FS_NONE && wanted != fs)
-		return gcs_fail(err, 0, HR_FAIL, "%s: the file system on the disk is %s, not %s", node, names[fs], want);
-	*type = names[fs];
+		return gcs_fail(err, 0, HR_FAIL, "%s: the file system on the disk is %s, not %s", node, fs_names[fs],
+				fs_names[wanted]);
+	*type = fs_names[fs];
 	return 0;
+}
+
+/* @device gets the path of the disk's encrypted one, which is no other's meanwhile. */
+static int encrypt(struct owned *o, const struct mapped_disk *disk, const char *node, char device[PATH_MAX],
+		   struct gcs_error *err)
+{
+	char name[CRYPT_NAME_MAX];
+
+	crypt_name(disk, name);
+	if (owned_use_alone(o, name, err) < 0 || crypt_open(node, name, device, err) < 0)
+		return -1;
+	return owned_push(o, OWNED_CRYPT, name, err);
 }
 
 static int mount_disk(struct owned *o, const struct mapped_disk *disk, const char *node, struct gcs_error *err)
 {
 	unsigned long propagation[PROPAGATION_MAX];
 	const char *path = disk->mount_path, *type = NULL, *data = "";
+	enum filesystem wanted;
+	char device[PATH_MAX];
 	bool made = false;
 
+	if (wanted_filesystem(disk, &wanted, err) < 0)
+		return -1;
 	if (fs_mkdir_p(path, 0700, &made, err) < 0 || (made && owned_push(o, OWNED_DIR, path, err) < 0))
 		return -1;
 	if (options_propagation(disk->options, propagation, PROPAGATION_MAX, err) < 0)
 		return -1;
-	if (prepare_filesystem(disk, node, &type, err) < 0)
+	if (disk->encrypted && encrypt(o, disk, node, device, err) < 0)
+		return -1;
+	if (disk->encrypted)
+		node = device;
+	if (prepare_filesystem(disk, wanted, node, &type, err) < 0)
 		return -1;
 	/* A journal that was not closed must not be replayed on a disk that may be shared. */
 	if (disk->read_only)
@@ -95,6 +138,8 @@ static int build(struct owned *o, const struct mapped_disk *disk, const char *no
 	scsi_name(disk->controller, disk->lun, device);
 	if (owned_use(o, device, err) < 0)
 		return -1;
+	if (disk->encrypted && check_encrypted(disk, err) < 0)
+		return -1;
 	return disk->block_dev ? make_link(o, disk->mount_path, node, err) : mount_disk(o, disk, node, err);
 }
 
@@ -105,9 +150,6 @@ int disk_map(const struct mapped_disk *disk, struct gcs_error *err)
 
 	if (*disk->mount_path && path_check("MountPath", disk->mount_path, err) < 0)
 		return -1;
-	if (disk->encrypted)
-		return gcs_fail(err, 0, HR_FAIL, "SCSI controller %u LUN %u: encrypted disks are not supported",
-				disk->controller, disk->lun);
 	if (*disk->mount_path) {
 		o = owned_claim(disk->mount_path, "disk", err);
 		if (!o)

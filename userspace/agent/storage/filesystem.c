@@ -3,12 +3,10 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "spawn.h"
 #include "storage/internal.h"
 
 /* mkfs of a large disk; the host gives up a request after 5 minutes. */
@@ -44,28 +42,17 @@ int filesystem_detect(const char *node, enum filesystem *fs, struct gcs_error *e
 	return 0;
 }
 
-int filesystem_make(const char *node, enum filesystem fs, struct gcs_error *err)
+int filesystem_make(const char *node, enum filesystem fs, bool encrypted, struct gcs_error *err)
 {
 	/*
-	 * A scratch lives as long as its container: no journal, no room to grow, nothing left for the kernel to write in the
-	 * background, and a new virtual disk has nothing to discard.
+	 * No journal, no room to grow, nothing left for the kernel to write in the background, and a new virtual disk has nothing to
+	 * discard. An encrypted block cannot be read before it was written, and mke2fs writes superblocks in part: with no copies there
+	 * is none but the first block's, which gcscrypt has written.
 	 */
-	const char *const ext4[] = { "mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,nodiscard", "-O",
-				     "^has_journal,sparse_super2,^resize_inode", node, NULL };
-	const char *const xfs[] = { "mkfs.xfs", "-q", "-f", node, NULL };
-	struct spawn s = { .argv = (char *const *)(fs == FS_XFS ? xfs : ext4),
-			   .fds = { SPAWN_NULL, SPAWN_CAPTURE, SPAWN_CAPTURE } };
-	struct spawn_result result;
-	int code;
+	const char *const ext4[] = { "mkfs.ext4", "-q", "-F", "-E",
+				     encrypted ? "lazy_itable_init=0,nodiscard,num_backup_sb=0" : "lazy_itable_init=0,nodiscard",
+				     "-O", "^has_journal,sparse_super2,^resize_inode", node, NULL };
+	const char *const xfs[] = { "mkfs.xfs", "-q", "-f", "-K", node, NULL };
 
-	if (spawn_run(&s, MKFS_DEADLINE_MS, &result, err) < 0)
-		return gcs_fail_prefix(err, "%s: make a file system", node);
-	code = result.code;
-	if (code) {
-		for (size_t i = result.length; i && result.output[i - 1] == '\n';)
-			result.output[--i] = '\0';
-		gcs_fail(err, 0, HR_FAIL, "%s: %s: exit code %d: %.300s", node, s.argv[0], code, result.output);
-	}
-	free(result.output);
-	return code ? -1 : 0;
+	return helper_run(fs == FS_XFS ? xfs : ext4, node, MKFS_DEADLINE_MS, err);
 }

@@ -24,6 +24,7 @@ enum owned_step {
 	OWNED_DIR,   /* rmdir, if nothing is in it */
 	OWNED_MOUNT, /* unmount */
 	OWNED_LINK,  /* unlink */
+	OWNED_CRYPT, /* crypt_close() of the device of this name */
 };
 
 /* A new record, which is the caller's until it is kept or undone. @kind is what users call it: "disk", "layers"; it is not copied. */
@@ -34,6 +35,9 @@ int owned_push(struct owned *o, enum owned_step step, const char *what, struct g
 
 /* Remember that @o stands on @what: a path on another record's mount, or the name of a device. */
 int owned_use(struct owned *o, const char *what, struct gcs_error *err);
+
+/* The same, if no other uses it. */
+int owned_use_alone(struct owned *o, const char *what, struct gcs_error *err);
 
 void owned_keep(struct owned *o);
 
@@ -87,7 +91,32 @@ enum filesystem { FS_NONE, FS_EXT4, FS_XFS };
 
 /* A read error is an error, not FS_NONE. */
 int filesystem_detect(const char *node, enum filesystem *fs, struct gcs_error *err);
-int filesystem_make(const char *node, enum filesystem fs, struct gcs_error *err);
+int filesystem_make(const char *node, enum filesystem fs, bool encrypted, struct gcs_error *err);
+
+/* --- crypt.c: a disk that is encrypted with a key that nobody knows ---------------------------- */
+
+/* Long enough for the name of any. */
+#define CRYPT_NAME_MAX 64
+
+/* The name of a disk's encrypted device: where the host has the disk. */
+void crypt_name(const struct mapped_disk *disk, char name[CRYPT_NAME_MAX]);
+
+/*
+ * Make it, on @node, whose content is lost; @device gets its path. One that a former agent has left is replaced, if nobody uses it. On
+ * failure nothing is left.
+ */
+int crypt_open(const char *node, const char *name, char device[PATH_MAX], struct gcs_error *err);
+
+/* Remove it, also if its disk is gone. One that is not there is success. */
+int crypt_close(const char *name, struct gcs_error *err);
+
+/* Is a file on an encrypted device, of whichever agent? */
+bool crypt_of(const char *path, char name[CRYPT_NAME_MAX]);
+
+/* --- helper.c: programs that work on a disk ---------------------------------------------------- */
+
+/* Run @argv for @object and wait for its end. A failure is an error with what it has said. */
+int helper_run(const char *const argv[], const char *object, int deadline_ms, struct gcs_error *err);
 
 /* --- options.c: mount option words ------------------------------------------------------------ */
 

@@ -61,6 +61,7 @@ static const struct {
 	[OWNED_DIR] = { "directory", undo_dir },
 	[OWNED_MOUNT] = { "mount", fs_unmount },
 	[OWNED_LINK] = { "link", undo_link },
+	[OWNED_CRYPT] = { "encrypted device", crypt_close },
 };
 
 /* Is it the same path, but for a slash at the end? */
@@ -156,12 +157,39 @@ static struct owned *busy_below(const struct owned *o, const char *what)
 	return NULL;
 }
 
-int owned_use(struct owned *o, const char *what, struct gcs_error *err)
+static bool uses(const struct owned *o, const char *what)
+{
+	for (size_t i = 0; i < o->use_count; i++)
+		if (path_is_below(o->uses[i], what))
+			return true;
+	return false;
+}
+
+/* Called with the lock. */
+static struct owned *other_user(const struct owned *o, const char *what)
+{
+	struct owned *other;
+
+	for (other = table; other; other = other->next)
+		if (other != o && uses(other, what))
+			return other;
+	return NULL;
+}
+
+static int use(struct owned *o, const char *what, bool alone, struct gcs_error *err)
 {
 	char *copy = strdup(what), **uses = NULL;
+	struct owned *other;
 	bool busy;
 
 	pthread_mutex_lock(&lock);
+	other = alone ? other_user(o, what) : NULL;
+	if (other) {
+		gcs_fail(err, EBUSY, HR_FAIL, "%s %s: %s is used by %s %s", o->kind, o->path, what, other->kind, other->path);
+		pthread_mutex_unlock(&lock);
+		free(copy);
+		return -1;
+	}
 	/* Who removes it has seen that nobody uses it. */
 	busy = busy_below(o, what);
 	if (copy && !busy)
@@ -179,12 +207,14 @@ int owned_use(struct owned *o, const char *what, struct gcs_error *err)
 	return gcs_fail(err, ENOMEM, HR_FAIL, "%s %s", o->kind, o->path);
 }
 
-static bool uses(const struct owned *o, const char *what)
+int owned_use(struct owned *o, const char *what, struct gcs_error *err)
 {
-	for (size_t i = 0; i < o->use_count; i++)
-		if (path_is_below(o->uses[i], what))
-			return true;
-	return false;
+	return use(o, what, false, err);
+}
+
+int owned_use_alone(struct owned *o, const char *what, struct gcs_error *err)
+{
+	return use(o, what, true, err);
 }
 
 static bool has_mount(const struct owned *o)
@@ -276,13 +306,18 @@ int owned_acquire(const char *path, struct owned **o, struct gcs_error *err)
 /* A path that is not in the table: another agent, before this one, may have made it. */
 static int remove_unknown(const char *path, struct gcs_error *err)
 {
+	char crypt[CRYPT_NAME_MAX];
 	struct stat st;
+	bool encrypted;
 
 	if (lstat(path, &st) < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : gcs_fail(err, errno, HR_FAIL, "%s: stat", path);
 	if (S_ISLNK(st.st_mode))
 		return undo_link(path, err);
-	return fs_unmount(path, err) < 0 ? -1 : undo_dir(path, err);
+	encrypted = crypt_of(path, crypt);
+	if (fs_unmount(path, err) < 0 || (encrypted && crypt_close(crypt, err) < 0))
+		return -1;
+	return undo_dir(path, err);
 }
 
 int owned_remove(const char *path, struct gcs_error *err)
