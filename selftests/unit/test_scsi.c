@@ -192,10 +192,6 @@ TEST_F(scsi, bad_requests_are_errors)
 	d.mount_path = "/run/x/../y";
 	EXPECT_EQ(-1, disk_map(&d, &self->err));
 	d.mount_path = "/run/x";
-	d.encrypted = true;
-	EXPECT_EQ(-1, disk_map(&d, &self->err));
-	EXPECT_NE(NULL, strstr(self->err.text, "encrypted"));
-	d.encrypted = false;
 	d.controller = 9;
 	EXPECT_EQ(-1, disk_map(&d, &self->err));
 	EXPECT_NE(0, access("/run/x", F_OK));
