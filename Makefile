@@ -24,7 +24,7 @@
 #   make clean        remove what was built; what was downloaded stays
 #   make distclean    remove build/
 #
-# Variables: CC=gcc|clang, CFLAGS, KERNEL=6.1|6.12 (of the UVM), V=1 (show commands), DESTDIR, PREFIX=/usr/local
+# Variables: CC=gcc|clang, CFLAGS, KERNEL=6.1|6.12|6.1-generic (of the UVM), V=1 (show commands), DESTDIR, PREFIX=/usr/local
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:

@@ -67,9 +67,11 @@ $(T)/vm/%: selftests/unit/%.c $(wildcard selftests/unit/*.h) $(T)/libagent.a $(B
 $(T)/disks/layer.ext4: scripts/disks
 	$(Q)scripts/disks $(T)/disks
 
+# The cloud's kernel has no 9p.
+AGENT_RUN = $(filter-out $(if $(filter 6.%,$(KERNEL)),share_test),$(notdir $(AGENT_TESTS)))
 VM_TESTS := $(KMOD_TESTS) $(AGENT_TESTS) $(T)/vm/test_container $(T)/vm/test_disk $(T)/vm/test_tty $(T)/vm/test_vsock
-VM_RUN := $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty test_vsock \
-	GCS_ENGINE=kmod $(notdir $(AGENT_TESTS)) GCS_ENGINE=user $(notdir $(AGENT_TESTS)) \
+VM_RUN = $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty test_vsock \
+	GCS_ENGINE=kmod $(AGENT_RUN) GCS_ENGINE=user $(AGENT_RUN) \
 	$(filter module_test,$(notdir $(KMOD_TESTS)))
 
 # The kernel of the last initrds: another KERNEL makes others.
@@ -96,7 +98,12 @@ torture: $(T)/check.img $(T)/disks/layer.ext4
 check-vm-v1: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 600 --memory 768 --append hcsshim.cgroup=v1 $< \
 		GCS_ENGINE=kmod pod_test stats_test
-.PHONY: check-vm check-vm-v1
+# What needs a kernel with 9p. It has nothing to do with the engine.
+$(T)/share.img: $(T)/agent/share_test $(B)/kmod/6.1-generic/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit
+	$(call quiet,INITRD,$@)scripts/test-initrd --kernel 6.1-generic $@ $<
+check-vm-share: $(T)/share.img
+	$(Q)scripts/vm --kernel 6.1-generic --timeout 600 --memory 768 $< GCS_ENGINE=kmod share_test
+.PHONY: check-vm check-vm-v1 check-vm-share
 
 # What a runtime can change, with the other one.
 check-runc: $(T)/check.img
@@ -110,7 +117,7 @@ vsock-tests:
 .PHONY: vsock-tests
 
 # Everything that scripts/check runs, so that a failure to build is one.
-test-programs: vsock-tests $(T)/ktap_run $(T)/boot_test $(UNIT_TESTS) $(VM_TESTS) $(T)/check.img $(T)/disks/layer.ext4
+test-programs: vsock-tests $(T)/ktap_run $(T)/boot_test $(UNIT_TESTS) $(VM_TESTS) $(T)/check.img $(T)/share.img $(T)/disks/layer.ext4
 
 # --- bench: programs in the VM, host_peer on this machine ---------------------------------------
 

@@ -13,6 +13,7 @@
 union settings {
 	struct mapped_disk_settings disk;
 	struct scsi_device_settings scsi;
+	struct mapped_directory_settings directory;
 	struct combined_layers_settings layers;
 	struct network_adapter_settings adapter;
 	struct constraints_settings constraints;
@@ -65,6 +66,23 @@ static int remove_disk(const union settings *s, struct gcs_error *err)
 static int remove_scsi(const union settings *s, struct gcs_error *err)
 {
 	return disk_eject(s->scsi.controller, s->scsi.lun, err);
+}
+
+static int add_share(const union settings *s, struct gcs_error *err)
+{
+	struct mapped_directory dir = {
+		.mount_path = json_str(s->directory.mount_path),
+		.port = s->directory.port,
+		.name = json_str(s->directory.name),
+		.read_only = s->directory.read_only,
+	};
+
+	return share_map(&dir, err);
+}
+
+static int remove_share(const union settings *s, struct gcs_error *err)
+{
+	return share_unmap(json_str(s->directory.mount_path), err);
 }
 
 static int add_layers(const union settings *s, struct gcs_error *err)
@@ -178,7 +196,7 @@ static const struct resource resources[] = {
 	{ .name = "MappedVirtualDisk", .table = mapped_disk_table, .add = add_disk, .remove = remove_disk },
 	{ .name = "SCSIDevice", .table = scsi_device_table, .remove = remove_scsi },
 	{ .name = "CombinedLayers", .table = combined_layers_table, .add = add_layers, .remove = remove_layers },
-	{ .name = "MappedDirectory" },
+	{ .name = "MappedDirectory", .table = mapped_directory_table, .add = add_share, .remove = remove_share },
 	{ .name = "VPMemDevice" },
 	{ .name = "Network", .table = network_adapter_table, .add = add_adapter, .remove = remove_adapter },
 	{ .name = "VPCIDevice" },

@@ -344,6 +344,14 @@ const struct json_field scsi_device_table[] = {
 	JSON_END
 };
 
+const struct json_field mapped_directory_table[] = {
+	JSON_STRING(struct mapped_directory_settings, mount_path, "MountPath"),
+	JSON_I32(struct mapped_directory_settings, port, "Port"),
+	JSON_STRING(struct mapped_directory_settings, name, "ShareName"),
+	JSON_BOOL(struct mapped_directory_settings, read_only, "ReadOnly"),
+	JSON_END
+};
+
 static const struct json_field layer_item_table[] = {
 	JSON_STRING(struct layer_item, path, "Path"),
 	JSON_END

@@ -167,6 +167,13 @@ struct scsi_device_settings {
 	uint8_t lun;
 };
 
+struct mapped_directory_settings {
+	char *mount_path;
+	int32_t port;
+	char *name;
+	bool read_only;
+};
+
 struct layer_item {
 	char *path;
 };
@@ -246,7 +253,7 @@ extern const struct json_field wait_message_table[], wait_response_table[];
 extern const struct json_field signal_message_table[], resize_message_table[];
 extern const struct json_field properties_message_table[], properties_response_table[];
 extern const struct json_field modify_message_table[], stacks_response_table[];
-extern const struct json_field mapped_disk_table[], scsi_device_table[], combined_layers_table[], constraints_table[];
+extern const struct json_field mapped_disk_table[], scsi_device_table[], mapped_directory_table[], combined_layers_table[], constraints_table[];
 extern const struct json_field network_adapter_table[];
 extern const struct json_field security_policy_table[], policy_fragment_table[];
 extern const struct json_field notification_table[];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Disks and layers, as the bridge sees them (storage-and-network.md sections 3, 4 and 8). Any thread. */
+/* Disks, layers and shares, as the bridge sees them (storage-and-network.md sections 3, 4, 8 and 9). Any thread. */
 #ifndef GCS_STORAGE_H
 #define GCS_STORAGE_H
 
@@ -34,6 +34,16 @@ int disk_unmap(const struct mapped_disk *disk, struct gcs_error *err);
 
 /* SCSIDevice Remove: unplug. A disk that is not there is success. */
 int disk_eject(uint8_t controller, uint8_t lun, struct gcs_error *err);
+
+struct mapped_directory {
+	const char *mount_path;
+	int32_t port;
+	const char *name; /* of the share; "" = the server's default */
+	bool read_only;
+};
+
+int share_map(const struct mapped_directory *dir, struct gcs_error *err);
+int share_unmap(const char *path, struct gcs_error *err);
 
 struct combined_layers {
 	const char *root;	/* ContainerRootPath, the overlay's mount point */
