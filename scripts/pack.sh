@@ -113,6 +113,11 @@ list_module()
 	[ "$1" = demand ] || grep -qsE "^(early|$1) ($2|any) $3\$" "$list" || echo "$1 $2 $3" >> "$list"
 }
 
+has_module()
+{
+	/sbin/modprobe -C /dev/null -d "build/kernel/$kernel" -S "$release" --show-depends "$1" > /dev/null 2>&1
+}
+
 # add_modules STAGE PLATFORM NAME...: kernel modules and what they depend on, into init's list (userspace/init/modules.c);
 # STAGE "demand": only there for the kernel to ask modprobe for
 add_modules()

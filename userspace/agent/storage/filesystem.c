@@ -17,6 +17,13 @@
 #define EXT_MAGIC 0xEF53
 #define HEAD 2048
 
+int open_cached(const char *node, struct gcs_error *err)
+{
+	int fd = open(node, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? gcs_fail(err, errno, HR_FAIL, "%s: open", node) : fd;
+}
+
 int filesystem_detect(const char *node, enum filesystem *fs, struct gcs_error *err)
 {
 	_cleanup_close_ int fd = open(node, O_RDONLY | O_CLOEXEC);

@@ -25,6 +25,7 @@ enum owned_step {
 	OWNED_MOUNT, /* unmount */
 	OWNED_LINK,  /* unlink */
 	OWNED_CRYPT, /* crypt_close() of the device of this name */
+	OWNED_DM,    /* remove the device-mapper device of this name */
 };
 
 /* A new record, which is the caller's until it is kept or undone. @kind is what users call it: "disk", "layers"; it is not copied. */
@@ -73,6 +74,9 @@ uint64_t uevent_count(void);
 /* Wait until there were more than @seen, or @deadline (CLOCK_MONOTONIC). Returns 0 or ETIMEDOUT. */
 int uevent_wait(uint64_t seen, const struct timespec *deadline);
 
+struct timespec deadline_after_ms(unsigned int ms);
+uint32_t deadline_left_ms(const struct timespec *deadline);
+
 /* --- scsi.c: from the host's address to a device node ---------------------------------------- */
 
 /* The number of the SCSI host that the host knows as @controller. */
@@ -85,9 +89,36 @@ void scsi_name(uint8_t controller, uint8_t lun, char name[SCSI_NAME_MAX]);
 /* Wait until the disk, or its partition, can be opened. @node gets its path. */
 int scsi_wait_node(uint8_t controller, uint8_t lun, uint64_t partition, char node[PATH_MAX], struct gcs_error *err);
 
+/* --- dm.c: device-mapper ----------------------------------------------------------------------- */
+
+#define DM_SECTOR 512
+
+struct dm_target {
+	const char *type;
+	uint64_t sectors;
+	const char *params;
+};
+
+/* How a table names the device of @node. */
+#define DM_DEVICE_MAX 24
+int dm_device(const char *node, char device[DM_DEVICE_MAX], struct gcs_error *err);
+
+/* A read-only device of one target, which @o owns. @what is the beginning of its name. @node gets its path. */
+int dm_create(struct owned *o, const char *what, const struct dm_target *t, char node[PATH_MAX], struct gcs_error *err);
+/* By the name that it got; one that is in use goes when it is closed. */
+int dm_remove(const char *name, struct gcs_error *err);
+
+/* --- verity.c ---------------------------------------------------------------------------------- */
+
+/* If @node's ext4 has a tree of hashes behind it: a device that checks what is read, which @o owns and whose path is in @node then. */
+int verity_map(struct owned *o, const char *what, char node[PATH_MAX], struct gcs_error *err);
+
 /* --- filesystem.c: what is on a disk ---------------------------------------------------------- */
 
 enum filesystem { FS_NONE, FS_EXT4, FS_XFS };
+
+/* While a device is open, what was read of it stays cached: each look at it, and the mount, would read it again. */
+int open_cached(const char *node, struct gcs_error *err);
 
 /* A read error is an error, not FS_NONE. */
 int filesystem_detect(const char *node, enum filesystem *fs, struct gcs_error *err);

@@ -62,6 +62,7 @@ static const struct {
 	[OWNED_MOUNT] = { "mount", fs_unmount },
 	[OWNED_LINK] = { "link", undo_link },
 	[OWNED_CRYPT] = { "encrypted device", crypt_close },
+	[OWNED_DM] = { "device-mapper", dm_remove },
 };
 
 /* Is it the same path, but for a slash at the end? */

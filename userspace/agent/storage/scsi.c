@@ -189,16 +189,6 @@ static struct gcs_dev_addr module_address(uint8_t controller, uint8_t lun, uint6
 	return a;
 }
 
-static uint32_t ms_left(const struct timespec *deadline)
-{
-	struct timespec now;
-	int64_t ms;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (deadline->tv_sec - now.tv_sec) * 1000 + (deadline->tv_nsec - now.tv_nsec) / 1000000;
-	return ms > 0 ? ms : 0;
-}
-
 /* Returns 0 with @node, or an errno. */
 static int module_wait(uint8_t controller, uint8_t lun, uint64_t partition, const struct timespec *deadline,
 		       char node[PATH_MAX])
@@ -211,7 +201,7 @@ static int module_wait(uint8_t controller, uint8_t lun, uint64_t partition, cons
 		return ENOENT;
 	/* As below, the controller may yet come. */
 	do
-		ret = module_dev_wait(&a, GCS_WAIT_CONTROLLER, ms_left(deadline), &w);
+		ret = module_dev_wait(&a, GCS_WAIT_CONTROLLER, deadline_left_ms(deadline), &w);
 	while (ret == EINTR);
 	snprintf(node, PATH_MAX, "%s/%s", storage_dev, w.name);
 	return ret;
@@ -253,8 +243,7 @@ int scsi_wait_node(uint8_t controller, uint8_t lun, uint64_t partition, char nod
 
 	if (check_address(controller, lun, err) < 0)
 		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += DISK_DEADLINE_MS / 1000;
+	deadline = deadline_after_ms(DISK_DEADLINE_MS);
 	if (module_has_devices()) {
 		ret = module_wait(controller, lun, partition, &deadline, node);
 		return ret ? wait_failed(ret, controller, lun, partition, err) : 0;
@@ -332,8 +321,7 @@ int disk_eject(uint8_t controller, uint8_t lun, struct gcs_error *err)
 	if (write(fd, "1\n", 2) < 0 && errno != ENODEV)
 		return gcs_fail(err, errno, HR_FAIL, "SCSI controller %u LUN %u: unplug", controller, lun);
 	/* The slot may be given to another disk at once: the old one must not be found there. */
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += DISK_DEADLINE_MS / 1000;
+	deadline = deadline_after_ms(DISK_DEADLINE_MS);
 	device_dir(path, host, lun, "/block");
 	do {
 		seen = uevent_count();

@@ -16,11 +16,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t more;
 static uint64_t count;
 
-/* Is the message, a list of NUL-terminated words, about disks or their controllers? */
+/* Is the message, a list of NUL-terminated words, about disks, their controllers, or the device-mapper's control node? */
 static bool is_block(const char *msg, size_t len)
 {
 	for (size_t at = 0; at < len; at += strnlen(msg + at, len - at) + 1)
-		if (!strcmp(msg + at, "SUBSYSTEM=block") || !strcmp(msg + at, "SUBSYSTEM=scsi_host"))
+		if (!strcmp(msg + at, "SUBSYSTEM=block") || !strcmp(msg + at, "SUBSYSTEM=scsi_host") ||
+		    !strcmp(msg + at, "DEVNAME=mapper/control"))
 			return true;
 	return false;
 }
@@ -72,6 +73,30 @@ int uevent_init(struct gcs_error *err)
 		return -1;
 	}
 	return 0;
+}
+
+struct timespec deadline_after_ms(unsigned int ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
+}
+
+uint32_t deadline_left_ms(const struct timespec *deadline)
+{
+	struct timespec now;
+	int64_t ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (deadline->tv_sec - now.tv_sec) * 1000 + (deadline->tv_nsec - now.tv_nsec) / 1000000;
+	return ms > 0 ? ms : 0;
 }
 
 uint64_t uevent_count(void)
