@@ -63,7 +63,7 @@ $(T)/vm/%: selftests/unit/%.c $(wildcard selftests/unit/*.h) $(T)/libagent.a $(B
 	$(call quiet,CC,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Iuserspace/agent $(HARNESS_FLAGS) -pie $(LDFLAGS) \
 		-o $@ $(filter %.c %.a,$^) $(PKG_LIBS)
 
-# LUN 0: a layer with a busybox root, 1: nothing yet, 2: garbage
+# LUN 0: a layer with a busybox root, 1: nothing yet, 2: garbage, 3: a layer with a dm-verity tree
 $(T)/disks/layer.ext4: scripts/disks
 	$(Q)scripts/disks $(T)/disks
 
@@ -85,7 +85,7 @@ $(T)/check.img: $(T)/.kernel $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scri
 check-vm: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 2400 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
-		--disk $(T)/disks/scratch --disk $(T)/disks/garbage $< $(VM_RUN)
+		--disk $(T)/disks/scratch --disk $(T)/disks/garbage --disk $(T)/disks/verity.ext4,ro $< $(VM_RUN)
 # Every LUN of four controllers, and as many loops as TORTURE says.
 TORTURE ?= 200
 torture: $(T)/check.img $(T)/disks/layer.ext4
@@ -128,12 +128,12 @@ $(call obj,$(wildcard selftests/bench/*.c)): INCLUDES = -Iuserspace/agent
 # dev_bench adds disks as the tests of gcs.ko do.
 $(B)/obj/selftests/bench/dev_bench.o: INCLUDES = -Iuserspace/agent -Iselftests/kmod $(HARNESS_FLAGS)
 $(B)/obj/selftests/bench/dev_bench.o: | $(HARNESS)
-# agent_bench has the tests' host.
-$(B)/obj/selftests/bench/agent_bench.o: INCLUDES = -Iuserspace/agent -Iselftests/agent
-$(T)/agent_bench: $(AGENT_TEST_OBJ)
+# agent_bench and storage_bench have the tests' host.
+$(B)/obj/selftests/bench/agent_bench.o $(B)/obj/selftests/bench/storage_bench.o: INCLUDES = -Iuserspace/agent -Iselftests/agent
+$(T)/agent_bench $(T)/storage_bench: $(AGENT_TEST_OBJ)
 # stream_bench has the agent's user-space engine in it.
 $(BENCH_PROGRAMS): $(T)/%: $(B)/obj/selftests/bench/%.o $(BENCH_OBJ) $(T)/libagent.a $(B)/lib/libgcs.a
-	$(call link,$(PKG_LIBS))
+	$(call link,$(B)/lib/libgcs.a $(PKG_LIBS))
 $(T)/host_peer: $(call obj,selftests/bench/host_peer.c selftests/bench/bench_math.c)
 	$(call link)
 $(T)/bench.img: $(BENCH_PROGRAMS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd $(T)/testinit
@@ -145,5 +145,5 @@ bench-vm: $(T)/bench.img $(T)/host_peer $(B)/bin/uvmctl
 	$(Q)selftests/bench/vm.sh $< $(KERNEL) $(RUN)
 .PHONY: bench-vm
 
-bench: $(T)/bench.img $(T)/host_peer $(B)/bin/uvmctl image
+bench: $(T)/bench.img $(T)/host_peer $(T)/disks/layer.ext4 $(B)/bin/uvmctl image
 	$(Q)selftests/bench/bench.sh

@@ -22,6 +22,6 @@ TSAN_TESTS ?= $(notdir $(AGENT_TESTS))
 check-tsan: $(T)/tsan.img $(T)/disks/layer.ext4
 	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 7200 --memory 1536 --hotplug --disk $(T)/disks/layer.ext4,ro --disk $(T)/disks/scratch \
-		--disk $(T)/disks/garbage $< GCS_AGENT=/tests/gcs GCS_TEST_DISKS=1 GCS_SLOW=4 \
+		--disk $(T)/disks/garbage --disk $(T)/disks/verity.ext4,ro $< GCS_AGENT=/tests/gcs GCS_TEST_DISKS=1 GCS_SLOW=4 \
 		TSAN_OPTIONS=halt_on_error=1 GCS_ENGINE=kmod $(TSAN_TESTS) GCS_ENGINE=user $(TSAN_TESTS)
 .PHONY: check-tsan

@@ -98,12 +98,13 @@ static int encrypt(struct owned *o, const struct mapped_disk *disk, const char *
 	return owned_push(o, OWNED_CRYPT, name, err);
 }
 
-static int mount_disk(struct owned *o, const struct mapped_disk *disk, const char *node, struct gcs_error *err)
+static int mount_disk(struct owned *o, const struct mapped_disk *disk, char node[PATH_MAX], struct gcs_error *err)
 {
 	unsigned long propagation[PROPAGATION_MAX];
 	const char *path = disk->mount_path, *type = NULL, *data = "";
+	char device[PATH_MAX], what[64];
+	_cleanup_close_ int fd = -1;
 	enum filesystem wanted;
-	char device[PATH_MAX];
 	bool made = false;
 
 	if (wanted_filesystem(disk, &wanted, err) < 0)
@@ -116,8 +117,17 @@ static int mount_disk(struct owned *o, const struct mapped_disk *disk, const cha
 		return -1;
 	if (disk->encrypted)
 		node = device;
+	fd = open_cached(node, err);
+	if (fd < 0)
+		return -1;
 	if (prepare_filesystem(disk, wanted, node, &type, err) < 0)
 		return -1;
+	if (disk->read_only && !strcmp(type, "ext4")) {
+		snprintf(what, sizeof(what), "verity-scsi%u-lun%u-p%llu", disk->controller, disk->lun,
+			 (unsigned long long)disk->partition);
+		if (verity_map(o, what, node, err) < 0)
+			return -1;
+	}
 	/* A journal that was not closed must not be replayed on a disk that may be shared. */
 	if (disk->read_only)
 		data = strcmp(type, "xfs") ? "noload" : "norecovery";
@@ -131,7 +141,7 @@ static int mount_disk(struct owned *o, const struct mapped_disk *disk, const cha
 	return 0;
 }
 
-static int build(struct owned *o, const struct mapped_disk *disk, const char *node, struct gcs_error *err)
+static int build(struct owned *o, const struct mapped_disk *disk, char node[PATH_MAX], struct gcs_error *err)
 {
 	char device[SCSI_NAME_MAX];
 
