@@ -96,7 +96,7 @@ TEST(every_recorded_request_is_decoded)
 TEST(settings_are_decoded)
 {
 	FILE *f = fopen(SESSION, "r");
-	int disks = 0, layers = 0, ejects = 0, limits = 0;
+	int disks = 0, layers = 0, ejects = 0, limits = 0, pmems = 0;
 	struct gcs_error err;
 	struct line line;
 
@@ -106,6 +106,7 @@ TEST(settings_are_decoded)
 		struct mapped_disk_settings disk = { 0 };
 		struct combined_layers_settings l = { 0 };
 		struct scsi_device_settings scsi = { 0 };
+		struct vpmem_settings vpmem = { 0 };
 		struct constraints_settings constraints = { 0 };
 
 		if (line.type != MSG_MODIFY_SETTINGS)
@@ -124,12 +125,20 @@ TEST(settings_are_decoded)
 		} else if (strcmp(m.request.resource, "SCSIDevice") == 0) {
 			EXPECT_EQ(0, json_decode(scsi_device_table, &scsi, settings, strlen(settings), &err));
 			ejects++;
+		} else if (strcmp(m.request.resource, "VPMemDevice") == 0) {
+			EXPECT_EQ(0, json_decode(vpmem_table, &vpmem, settings, strlen(settings), &err));
+			EXPECT_EQ('/', vpmem.mount_path[0]);
+			/* Its path has the offset and the size in it. */
+			EXPECT_EQ(strchr(vpmem.mount_path, '-') != NULL, vpmem.mapping != NULL);
+			EXPECT_TRUE(!vpmem.mapping || vpmem.mapping->size == 16777216);
+			pmems++;
 		} else if (strcmp(m.request.resource, "ContainerConstraints") == 0) {
 			EXPECT_EQ(0, json_decode(constraints_table, &constraints, settings, strlen(settings), &err));
 			EXPECT_NE(NULL, constraints.linux_);
 			limits++;
 		}
 		json_free(mapped_disk_table, &disk);
+		json_free(vpmem_table, &vpmem);
 		json_free(combined_layers_table, &l);
 		json_free(constraints_table, &constraints);
 		json_free(modify_message_table, &m);
@@ -138,6 +147,7 @@ TEST(settings_are_decoded)
 	EXPECT_LT(5, layers);
 	EXPECT_LT(3, ejects);
 	EXPECT_LT(0, limits);
+	EXPECT_EQ(4, pmems);
 	fclose(f);
 }
 

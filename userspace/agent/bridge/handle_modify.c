@@ -12,6 +12,7 @@
 
 union settings {
 	struct mapped_disk_settings disk;
+	struct vpmem_settings vpmem;
 	struct scsi_device_settings scsi;
 	struct mapped_directory_settings directory;
 	struct combined_layers_settings layers;
@@ -61,6 +62,24 @@ static int remove_disk(const union settings *s, struct gcs_error *err)
 	struct mapped_disk disk = to_disk(&s->disk);
 
 	return disk_unmap(&disk, err);
+}
+
+static int add_vpmem(const union settings *s, struct gcs_error *err)
+{
+	const struct vpmem_mapping_settings *mapping = s->vpmem.mapping;
+	struct vpmem v = { .mount_path = json_str(s->vpmem.mount_path), .device = s->vpmem.device };
+
+	if (mapping) {
+		v.is_part = true;
+		v.offset = mapping->offset;
+		v.size = mapping->size;
+	}
+	return vpmem_map(&v, err);
+}
+
+static int remove_vpmem(const union settings *s, struct gcs_error *err)
+{
+	return vpmem_unmap(json_str(s->vpmem.mount_path), err);
 }
 
 static int remove_scsi(const union settings *s, struct gcs_error *err)
@@ -197,7 +216,7 @@ static const struct resource resources[] = {
 	{ .name = "SCSIDevice", .table = scsi_device_table, .remove = remove_scsi },
 	{ .name = "CombinedLayers", .table = combined_layers_table, .add = add_layers, .remove = remove_layers },
 	{ .name = "MappedDirectory", .table = mapped_directory_table, .add = add_share, .remove = remove_share },
-	{ .name = "VPMemDevice" },
+	{ .name = "VPMemDevice", .table = vpmem_table, .add = add_vpmem, .remove = remove_vpmem },
 	{ .name = "Network", .table = network_adapter_table, .add = add_adapter, .remove = remove_adapter },
 	{ .name = "VPCIDevice" },
 	{ .name = "ContainerConstraints", .table = constraints_table, .container = constrain },

@@ -338,6 +338,19 @@ const struct json_field mapped_disk_table[] = {
 	JSON_END
 };
 
+static const struct json_field vpmem_mapping_table[] = {
+	JSON_U64(struct vpmem_mapping_settings, offset, "DeviceOffsetInBytes"),
+	JSON_U64(struct vpmem_mapping_settings, size, "DeviceSizeInBytes"),
+	JSON_END
+};
+
+const struct json_field vpmem_table[] = {
+	JSON_STRING(struct vpmem_settings, mount_path, "MountPath"),
+	JSON_U32(struct vpmem_settings, device, "DeviceNumber"),
+	JSON_OPTIONAL(struct vpmem_settings, mapping, "MappingInfo", vpmem_mapping_table, struct vpmem_mapping_settings),
+	JSON_END
+};
+
 const struct json_field scsi_device_table[] = {
 	JSON_U8(struct scsi_device_settings, controller, "Controller"),
 	JSON_U8(struct scsi_device_settings, lun, "Lun"),

@@ -162,6 +162,17 @@ struct mapped_disk_settings {
 	char **options;
 };
 
+struct vpmem_mapping_settings {
+	uint64_t offset;
+	uint64_t size;
+};
+
+struct vpmem_settings {
+	char *mount_path;
+	uint32_t device;
+	struct vpmem_mapping_settings *mapping;
+};
+
 struct scsi_device_settings {
 	uint8_t controller;
 	uint8_t lun;
@@ -253,7 +264,8 @@ extern const struct json_field wait_message_table[], wait_response_table[];
 extern const struct json_field signal_message_table[], resize_message_table[];
 extern const struct json_field properties_message_table[], properties_response_table[];
 extern const struct json_field modify_message_table[], stacks_response_table[];
-extern const struct json_field mapped_disk_table[], scsi_device_table[], mapped_directory_table[], combined_layers_table[], constraints_table[];
+extern const struct json_field mapped_disk_table[], scsi_device_table[], vpmem_table[], mapped_directory_table[];
+extern const struct json_field combined_layers_table[], constraints_table[];
 extern const struct json_field network_adapter_table[];
 extern const struct json_field security_policy_table[], policy_fragment_table[];
 extern const struct json_field notification_table[];

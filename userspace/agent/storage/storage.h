@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Disks, layers and shares, as the bridge sees them (storage-and-network.md sections 3, 4, 8 and 9). Any thread. */
+/* Disks, PMEM devices, layers and shares, as the bridge sees them (storage-and-network.md sections 3 to 9). Any thread. */
 #ifndef GCS_STORAGE_H
 #define GCS_STORAGE_H
 
@@ -44,6 +44,16 @@ struct mapped_directory {
 
 int share_map(const struct mapped_directory *dir, struct gcs_error *err);
 int share_unmap(const char *path, struct gcs_error *err);
+
+struct vpmem {
+	const char *mount_path;
+	uint32_t device;	/* n of /dev/pmem<n> */
+	bool is_part;		/* of the device, and not the whole: */
+	uint64_t offset, size;	/* in bytes */
+};
+
+int vpmem_map(const struct vpmem *v, struct gcs_error *err);
+int vpmem_unmap(const char *mount_path, struct gcs_error *err);
 
 struct combined_layers {
 	const char *root;	/* ContainerRootPath, the overlay's mount point */
