@@ -104,7 +104,7 @@ TEST_F_TIMEOUT(torture, every_controller_is_full_at_once_and_empty_again, 1800)
 	size_t count = 0;
 
 	/* Those below are the VM's own. */
-	for (unsigned int lun = 3; lun < LUNS; lun += self->loops ? 1 : 12)
+	for (unsigned int lun = 4; lun < LUNS; lun += self->loops ? 1 : 12)
 		luns[count++] = lun;
 	controllers_plug(h);
 	for (unsigned int c = 0; c < CONTROLLERS; c++)

@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "disk.h"
+#include "disks.h"
+#include "image.h"
 #include "kselftest_harness.h"
 
 #define IMAGE "/run/verity.img"
@@ -35,7 +36,7 @@ FIXTURE_SETUP(verity)
 		SKIP(return, "needs the test VM's disks (GCS_TEST_DISKS=1)");
 	host_start(&self->h, true, NULL);
 	unlink(IMAGE);
-	ASSERT_TRUE(copy_disk(&self->h, 3, IMAGE, 0)) TH_LOG("%s", disk_error(&self->h));
+	ASSERT_TRUE(copy_disk(&self->h, 3, IMAGE, 0)) TH_LOG("%s", request_error(&self->h));
 }
 
 FIXTURE_TEARDOWN(verity)
@@ -50,29 +51,29 @@ TEST_F_TIMEOUT(verity, what_is_read_of_it_is_checked_and_nothing_is_left_of_that
 	struct host *h = &self->h;
 
 	for (int i = 0; i < 2; i++) {
-		ASSERT_EQ(0, disk_modify(h, "Add", GOOD)) TH_LOG("%s", disk_error(h));
+		ASSERT_EQ(0, modify(h, "Add", "MappedVirtualDisk", GOOD)) TH_LOG("%s", request_error(h));
 		EXPECT_EQ(1, dm_count());
 		EXPECT_EQ(0, system("grep -q '^/dev/dm-[0-9]* " DIR " ext4 ro' /proc/mounts"));
 		EXPECT_EQ(RIGHT, verity_content(DIR));
-		ASSERT_EQ(0, disk_modify(h, "Remove", GOOD)) TH_LOG("%s", disk_error(h));
+		ASSERT_EQ(0, modify(h, "Remove", "MappedVirtualDisk", GOOD)) TH_LOG("%s", request_error(h));
 		EXPECT_EQ(0, dm_count());
 		/* Nothing has it open any more. */
 		ASSERT_EQ(0, host_call(h, MSG_MODIFY_SETTINGS, Z, ",\"Request\":{\"RequestType\":\"Remove\",\"ResourceType\":"
-				       "\"SCSIDevice\",\"Settings\":{\"Lun\":3}}")) TH_LOG("%s", disk_error(h));
+				       "\"SCSIDevice\",\"Settings\":{\"Lun\":3}}")) TH_LOG("%s", request_error(h));
 	}
 	/* A layer without one is mounted as it is. */
-	ASSERT_EQ(0, disk_modify(h, "Add", "{\"MountPath\":\"" DIR "\",\"ReadOnly\":true}")) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, modify(h, "Add", "MappedVirtualDisk", "{\"MountPath\":\"" DIR "\",\"ReadOnly\":true}")) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(0, dm_count());
-	ASSERT_EQ(0, disk_modify(h, "Remove", "{\"MountPath\":\"" DIR "\"}")) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, modify(h, "Remove", "MappedVirtualDisk", "{\"MountPath\":\"" DIR "\"}")) TH_LOG("%s", request_error(h));
 }
 
 /* Change bits of the disk, or back. */
 static bool flip(struct host *h, uint64_t offset, int bits)
 {
-	bool good = disk_modify(h, "Add", RAW) == 0;
+	bool good = modify(h, "Add", "MappedVirtualDisk", RAW) == 0;
 
 	good = good && flip_bits("/run/raw", offset, bits);
-	return disk_modify(h, "Remove", RAW) == 0 && good;
+	return modify(h, "Remove", "MappedVirtualDisk", RAW) == 0 && good;
 }
 
 TEST_F_TIMEOUT(verity, no_damage_is_ever_read_as_data, 120)
@@ -104,37 +105,37 @@ TEST_F_TIMEOUT(verity, no_damage_is_ever_read_as_data, 120)
 		{ "salt", SUPERBLOCK + 88, 0x08, REFUSED },
 	};
 
-	ASSERT_EQ(0, disk_modify(h, "Add", RAW)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, modify(h, "Add", "MappedVirtualDisk", RAW)) TH_LOG("%s", request_error(h));
 	ASSERT_TRUE(copy_file(IMAGE, "/run/raw", 0));
-	ASSERT_EQ(0, disk_modify(h, "Remove", RAW)) TH_LOG("%s", disk_error(h));
-	ASSERT_EQ(0, disk_modify(h, "Add", BAD)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, modify(h, "Remove", "MappedVirtualDisk", RAW)) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, modify(h, "Add", "MappedVirtualDisk", BAD)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(RIGHT, verity_content(DIR));
-	ASSERT_EQ(0, disk_modify(h, "Remove", BAD)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, modify(h, "Remove", "MappedVirtualDisk", BAD)) TH_LOG("%s", request_error(h));
 
 	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
 		int64_t result;
 
-		ASSERT_TRUE(flip(h, damages[i].offset, damages[i].bits)) TH_LOG("%s", disk_error(h));
-		result = disk_modify(h, "Add", BAD);
+		ASSERT_TRUE(flip(h, damages[i].offset, damages[i].bits)) TH_LOG("%s", request_error(h));
+		result = modify(h, "Add", "MappedVirtualDisk", BAD);
 		if (damages[i].then == REFUSED)
 			EXPECT_EQ(E_FAIL, result) TH_LOG("%s", damages[i].what);
 		if (result == 0) {
 			EXPECT_EQ(damages[i].then == HARMLESS ? RIGHT : UNREADABLE, verity_content(DIR)) TH_LOG("%s", damages[i].what);
-			EXPECT_EQ(0, disk_modify(h, "Remove", BAD)) TH_LOG("%s", disk_error(h));
+			EXPECT_EQ(0, modify(h, "Remove", "MappedVirtualDisk", BAD)) TH_LOG("%s", request_error(h));
 		} else {
-			EXPECT_NE(NULL, strstr(disk_error(h), "map disk 0:1")) TH_LOG("%s", disk_error(h));
+			EXPECT_NE(NULL, strstr(request_error(h), "map disk 0:1")) TH_LOG("%s", request_error(h));
 		}
 		EXPECT_EQ(0, dm_count());
-		ASSERT_TRUE(flip(h, damages[i].offset, damages[i].bits)) TH_LOG("%s", disk_error(h));
+		ASSERT_TRUE(flip(h, damages[i].offset, damages[i].bits)) TH_LOG("%s", request_error(h));
 	}
 	/* It was those bits. */
-	ASSERT_EQ(0, disk_modify(h, "Add", BAD)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, modify(h, "Add", "MappedVirtualDisk", BAD)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(RIGHT, verity_content(DIR));
-	ASSERT_EQ(0, disk_modify(h, "Remove", BAD)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, modify(h, "Remove", "MappedVirtualDisk", BAD)) TH_LOG("%s", request_error(h));
 	/* The disk is others', who expect no file system. */
-	ASSERT_EQ(0, disk_modify(h, "Add", RAW)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, modify(h, "Add", "MappedVirtualDisk", RAW)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(0, system("head -c 8192 /dev/zero | dd of=/run/raw bs=4096 conv=notrunc,fsync 2>/dev/null"));
-	ASSERT_EQ(0, disk_modify(h, "Remove", RAW)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, modify(h, "Remove", "MappedVirtualDisk", RAW)) TH_LOG("%s", request_error(h));
 }
 
 TEST_HARNESS_MAIN

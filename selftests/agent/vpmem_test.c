@@ -15,7 +15,8 @@
 
 #include <linux/dm-ioctl.h>
 
-#include "disk.h"
+#include "disks.h"
+#include "image.h"
 #include "../kmod/hotplug.h"
 #include "kselftest_harness.h"
 
@@ -154,7 +155,7 @@ FIXTURE_SETUP(vpmem)
 	if (!qmp_open(self->qmp))
 		SKIP(return, "needs a VM with --hotplug");
 	host_start(&self->h, true, NULL);
-	ASSERT_TRUE(prepare(&self->h, self->qmp, &self->device)) TH_LOG("%s", disk_error(&self->h));
+	ASSERT_TRUE(prepare(&self->h, self->qmp, &self->device)) TH_LOG("%s", request_error(&self->h));
 	snprintf(self->node, sizeof(self->node), "/dev/pmem%u", self->device);
 }
 
@@ -173,17 +174,17 @@ TEST_F_TIMEOUT(vpmem, a_whole_device_is_mounted_read_only_by_its_path, 60)
 
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(0, vpmem(h, "Add", "/run/layers/p", self->device, ",\"VerityInfo\":{\"Version\":1,\"RootDigest\":\"x\"}"))
-			TH_LOG("%s", disk_error(h));
+			TH_LOG("%s", request_error(h));
 		EXPECT_EQ(0, access("/run/layers/p/bin/busybox", X_OK));
 		EXPECT_EQ(0, system("/run/layers/p/bin/busybox true"));
 		EXPECT_EQ(-1, open("/run/layers/p/new", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 		EXPECT_EQ(EROFS, errno);
 		EXPECT_EQ(0, dm_count());
 		EXPECT_EQ(E_FAIL, vpmem(h, "Add", "/run/layers/p", self->device, ""));
-		EXPECT_NE(NULL, strstr(disk_error(h), "there is VPMem mapping already")) TH_LOG("%s", disk_error(h));
+		EXPECT_NE(NULL, strstr(request_error(h), "there is VPMem mapping already")) TH_LOG("%s", request_error(h));
 		/* The host repeats itself if it has not understood. */
-		ASSERT_EQ(0, vpmem(h, "Remove", "/run/layers/p", self->device, "")) TH_LOG("%s", disk_error(h));
-		ASSERT_EQ(0, vpmem(h, "Remove", "/run/layers/p", self->device, "")) TH_LOG("%s", disk_error(h));
+		ASSERT_EQ(0, vpmem(h, "Remove", "/run/layers/p", self->device, "")) TH_LOG("%s", request_error(h));
+		ASSERT_EQ(0, vpmem(h, "Remove", "/run/layers/p", self->device, "")) TH_LOG("%s", request_error(h));
 		EXPECT_NE(0, access("/run/layers/p", F_OK));
 	}
 }
@@ -195,26 +196,26 @@ TEST_F_TIMEOUT(vpmem, parts_of_one_device_are_mounted_side_by_side, 60)
 
 	for (int i = 0; i < 3; i++) {
 		snprintf(path, sizeof(path), "/run/layers/p-%d", i);
-		ASSERT_EQ(0, part(h, "Add", path, self->device, copies[i], LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+		ASSERT_EQ(0, part(h, "Add", path, self->device, copies[i], LAYER_SIZE)) TH_LOG("%s", request_error(h));
 		strcat(path, "/bin/busybox");
 		EXPECT_EQ(0, access(path, X_OK));
 	}
 	/* The same part at another path; not the whole as well. */
-	ASSERT_EQ(0, part(h, "Add", "/run/layers/p-again", self->device, copies[1], LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Add", "/run/layers/p-again", self->device, copies[1], LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(E_FAIL, vpmem(h, "Add", "/run/layers/p", self->device, ""));
-	EXPECT_NE(NULL, strstr(disk_error(h), "busy")) TH_LOG("%s", disk_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), "busy")) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(4, dm_count());
 	host_call(h, MSG_DUMP_STACKS, Z, "%s", "");
 	EXPECT_NE(NULL, strstr(answer_text(host_last(h), "GuestStacks"), "VPMem mapping /run/layers/p-again")) {
 		TH_LOG("%s", answer_text(host_last(h), "GuestStacks"));
 	}
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p-1", self->device, copies[1], LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p-1", self->device, copies[1], LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(0, access("/run/layers/p-again/bin/busybox", X_OK));
 	EXPECT_EQ(3, dm_count());
 	/* By its path, whatever else the host says. */
-	ASSERT_EQ(0, vpmem(h, "Remove", "/run/layers/p-again", 77, "")) TH_LOG("%s", disk_error(h));
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p-0", self->device, copies[0], LAYER_SIZE)) TH_LOG("%s", disk_error(h));
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p-2", self->device, copies[2], LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, vpmem(h, "Remove", "/run/layers/p-again", 77, "")) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p-0", self->device, copies[0], LAYER_SIZE)) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p-2", self->device, copies[2], LAYER_SIZE)) TH_LOG("%s", request_error(h));
 }
 
 TEST_F_TIMEOUT(vpmem, a_hundred_times_on_and_off_leave_nothing, 120)
@@ -222,9 +223,9 @@ TEST_F_TIMEOUT(vpmem, a_hundred_times_on_and_off_leave_nothing, 120)
 	struct host *h = &self->h;
 
 	for (int i = 0; i < 100; i++) {
-		ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, copies[i % 3], LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+		ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, copies[i % 3], LAYER_SIZE)) TH_LOG("%s", request_error(h));
 		ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, copies[i % 3], LAYER_SIZE))
-			TH_LOG("%s", disk_error(h));
+			TH_LOG("%s", request_error(h));
 		ASSERT_EQ(0, dm_count());
 	}
 }
@@ -250,7 +251,7 @@ TEST_F_TIMEOUT(vpmem, what_cannot_be_mapped_is_told_and_leaves_nothing, 60)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		EXPECT_NE(0, part(h, "Add", "/run/layers/p", self->device, bad[i].offset, bad[i].size));
-		EXPECT_NE(NULL, strstr(disk_error(h), bad[i].text)) TH_LOG("%zu: %s", i, disk_error(h));
+		EXPECT_NE(NULL, strstr(request_error(h), bad[i].text)) TH_LOG("%zu: %s", i, request_error(h));
 		EXPECT_NE(0, access("/run/layers/p", F_OK));
 		EXPECT_EQ(0, dm_count());
 	}
@@ -258,7 +259,7 @@ TEST_F_TIMEOUT(vpmem, what_cannot_be_mapped_is_told_and_leaves_nothing, 60)
 	EXPECT_NE(0, vpmem(h, "Add", "/run/layers/../p", self->device, ""));
 	EXPECT_NE(0, vpmem(h, "Remove", "relative", self->device, ""));
 	EXPECT_EQ(E_FAIL, vpmem(h, "Add", "/run/layers/p", 99, ""));
-	EXPECT_NE(NULL, strstr(disk_error(h), "VPMem device 99")) TH_LOG("%s", disk_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), "VPMem device 99")) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(E_FAIL, vpmem(h, "Update", "/run/layers/p", self->device, ""));
 }
 
@@ -266,10 +267,10 @@ TEST_F_TIMEOUT(vpmem, a_file_system_that_cannot_be_mapped_directly_is_mounted_as
 {
 	struct host *h = &self->h;
 
-	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, SMALL_BLOCKS, SMALL_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, SMALL_BLOCKS, SMALL_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(0, access("/run/layers/p/lost+found", F_OK));
 	EXPECT_FALSE(uses_dax("/run/layers/p/lost+found"));
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, SMALL_BLOCKS, SMALL_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, SMALL_BLOCKS, SMALL_SIZE)) TH_LOG("%s", request_error(h));
 }
 
 TEST_F_TIMEOUT(vpmem, a_part_with_a_tree_of_hashes_is_checked, 60)
@@ -277,14 +278,14 @@ TEST_F_TIMEOUT(vpmem, a_part_with_a_tree_of_hashes_is_checked, 60)
 	uint64_t offset = VERITY + data_offset("/run/verity.img");
 	struct host *h = &self->h;
 
-	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(2, dm_count());
 	EXPECT_EQ(RIGHT, verity_content("/run/layers/p"));
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", request_error(h));
 	ASSERT_TRUE(flip_bits(self->node, offset, 1));
-	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(UNREADABLE, verity_content("/run/layers/p"));
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", request_error(h));
 	ASSERT_TRUE(flip_bits(self->node, offset, 1));
 }
 
@@ -336,11 +337,11 @@ TEST_F_TIMEOUT(vpmem, names_left_over_are_taken_or_passed_over_and_nothing_waits
 	fd = open(node, O_RDONLY | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 
-	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(0, access("/run/layers/p/bin/busybox", X_OK));
 	EXPECT_EQ(2, dm_count());
 	EXPECT_EQ(1, host_log_count(h, name[1]));
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(1, dm_count());
 	close(fd);
 	EXPECT_EQ(0, dm(DM_DEV_REMOVE, name[0], NULL, 0, NULL));
@@ -353,21 +354,21 @@ TEST_F_TIMEOUT(vpmem, a_part_in_use_stays_and_its_layer_is_held_by_what_stands_o
 	struct host *h = &self->h;
 	int fd;
 
-	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	fd = open("/run/layers/p/bin/busybox", O_RDONLY | O_CLOEXEC);
 	EXPECT_EQ(E_FAIL, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE));
-	EXPECT_NE(NULL, strstr(disk_error(h), "busy")) TH_LOG("%s", disk_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), "busy")) TH_LOG("%s", request_error(h));
 	close(fd);
 	ASSERT_EQ(0, host_call(h, MSG_MODIFY_SETTINGS, Z,
 			       ",\"Request\":{\"ResourceType\":\"CombinedLayers\",\"Settings\":{\"ContainerRootPath\":"
-			       "\"/run/gcs/c/vp/rootfs\",\"Layers\":[{\"Path\":\"/run/layers/p\"}]}}")) TH_LOG("%s", disk_error(h));
+			       "\"/run/gcs/c/vp/rootfs\",\"Layers\":[{\"Path\":\"/run/layers/p\"}]}}")) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(E_FAIL, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE));
-	EXPECT_NE(NULL, strstr(disk_error(h), "is used by layers /run/gcs/c/vp/rootfs")) TH_LOG("%s", disk_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), "is used by layers /run/gcs/c/vp/rootfs")) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(0, access("/run/gcs/c/vp/rootfs/bin/busybox", X_OK));
 	ASSERT_EQ(0, host_call(h, MSG_MODIFY_SETTINGS, Z,
 			       ",\"Request\":{\"RequestType\":\"Remove\",\"ResourceType\":\"CombinedLayers\",\"Settings\":"
-			       "{\"ContainerRootPath\":\"/run/gcs/c/vp/rootfs\"}}")) TH_LOG("%s", disk_error(h));
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+			       "{\"ContainerRootPath\":\"/run/gcs/c/vp/rootfs\"}}")) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	rmdir("/run/gcs/c/vp");
 }
 
@@ -411,15 +412,15 @@ TEST_F_TIMEOUT(vpmem, a_device_that_goes_while_it_is_mapped_can_be_unmapped_and_
 	char name[64];
 
 	ASSERT_TRUE(parent_of(self->device, name));
-	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	ASSERT_TRUE(bind_driver(name, false)) TH_LOG("%s", name);
 	EXPECT_NE(0, access(self->node, F_OK));
-	EXPECT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	EXPECT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(0, dm_count());
 	ASSERT_TRUE(bind_driver(name, true)) TH_LOG("%s", name);
-	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(0, access("/run/layers/p/bin/busybox", X_OK));
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", request_error(h));
 }
 
 /* The last one: what is on the device is lost. Without the kernel's own data on it, it has no pages to be mapped with. */
@@ -448,19 +449,19 @@ TEST_F_TIMEOUT(vpmem, files_of_a_device_that_has_pages_are_mapped_directly, 60)
 	ASSERT_TRUE(copy_disk(h, 0, self->node, 0));
 	ASSERT_TRUE(copy_file("/run/verity.img", self->node, VERITY));
 
-	ASSERT_EQ(0, vpmem(h, "Add", "/run/layers/p", self->device, "")) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, vpmem(h, "Add", "/run/layers/p", self->device, "")) TH_LOG("%s", request_error(h));
 	EXPECT_TRUE(uses_dax("/run/layers/p/bin/busybox"));
 	EXPECT_EQ(0, system("/run/layers/p/bin/busybox true"));
-	ASSERT_EQ(0, vpmem(h, "Remove", "/run/layers/p", self->device, "")) TH_LOG("%s", disk_error(h));
-	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, vpmem(h, "Remove", "/run/layers/p", self->device, "")) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_TRUE(uses_dax("/run/layers/p/bin/busybox"));
 	EXPECT_EQ(0, system("/run/layers/p/bin/busybox true"));
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, 0, LAYER_SIZE)) TH_LOG("%s", request_error(h));
 	/* What is checked is read, and not mapped. */
-	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Add", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", request_error(h));
 	EXPECT_FALSE(uses_dax("/run/layers/p/one"));
 	EXPECT_EQ(RIGHT, verity_content("/run/layers/p"));
-	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", disk_error(h));
+	ASSERT_EQ(0, part(h, "Remove", "/run/layers/p", self->device, VERITY, VERITY_SIZE)) TH_LOG("%s", request_error(h));
 }
 
 TEST_HARNESS_MAIN

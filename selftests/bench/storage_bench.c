@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "../agent/disk.h"
+#include "../agent/disks.h"
+#include "../agent/image.h"
 #include "../kmod/hotplug.h"
 
 #define MIB (1024 * 1024ull)
@@ -28,7 +29,7 @@ static struct host host;
 static void must(int64_t result, const char *what)
 {
 	if (result != 0) {
-		printf("# %s: %s\n", what, disk_error(&host));
+		printf("# %s: %s\n", what, request_error(&host));
 		bench_die(what);
 	}
 }
@@ -67,7 +68,7 @@ static double add_disk(const char *settings)
 {
 	double start = bench_now();
 
-	must(disk_modify(&host, "Add", settings), "MappedVirtualDisk Add");
+	must(modify(&host, "Add", "MappedVirtualDisk", settings), "MappedVirtualDisk Add");
 	return (bench_now() - start) * 1e3;
 }
 
@@ -128,21 +129,21 @@ int main(void)
 	host_start(&host, true, (char *[]){ "-loglevel", "info", NULL });
 	add_pmem(&q);
 	/* The disks' nodes, by links to them. */
-	must(disk_modify(&host, "Add", "{\"MountPath\":\"/run/layer\",\"BlockDev\":true}"), "layer");
-	must(disk_modify(&host, "Add", "{\"MountPath\":\"/run/verity\",\"Lun\":3,\"BlockDev\":true}"), "verity");
+	must(modify(&host, "Add", "MappedVirtualDisk", "{\"MountPath\":\"/run/layer\",\"BlockDev\":true}"), "layer");
+	must(modify(&host, "Add", "MappedVirtualDisk", "{\"MountPath\":\"/run/verity\",\"Lun\":3,\"BlockDev\":true}"), "verity");
 	for (int i = -1; i < bench_rounds; i++) {
 		int r = i < 0 ? 0 : i;
 
 		take_pmem("", &whole[r], &whole_off[r]);
 		take_pmem(PART, &part[r], &part_off[r]);
 		disk[r] = add_disk("{\"MountPath\":\"/run/d\",\"ReadOnly\":true}");
-		must(disk_modify(&host, "Remove", "{\"MountPath\":\"/run/d\"}"), "Remove");
+		must(modify(&host, "Remove", "MappedVirtualDisk", "{\"MountPath\":\"/run/d\"}"), "Remove");
 		hand[r] = mount_by_hand("/run/layer");
 		unmount_by_hand();
 		share[r] = disk[r] - hand[r];
 		verity[r] = add_disk("{\"MountPath\":\"/run/d\",\"Lun\":3,\"ReadOnly\":true}");
 		read_verity[r] = read_all();
-		must(disk_modify(&host, "Remove", "{\"MountPath\":\"/run/d\"}"), "Remove");
+		must(modify(&host, "Remove", "MappedVirtualDisk", "{\"MountPath\":\"/run/d\"}"), "Remove");
 		raw[r] = mount_by_hand("/run/verity");
 		read_raw[r] = read_all();
 		unmount_by_hand();

@@ -19,8 +19,8 @@
 
 static int check(const struct vpmem *v, struct gcs_error *err)
 {
-	if (!path_is_plain(v->mount_path))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", v->mount_path);
+	if (path_check("MountPath", v->mount_path, err) < 0)
+		return -1;
 	if (!v->is_part)
 		return 0;
 	if (!v->size)

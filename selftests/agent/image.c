@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Disks by ModifySettings, and copies of them. */
+/* Disk images. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,22 +7,8 @@
 #include <unistd.h>
 
 #include "cleanup.h"
-#include "disk.h"
-#include "oci.h"
-
-int64_t disk_modify(struct host *h, const char *request, const char *settings)
-{
-	return host_call(h, MSG_MODIFY_SETTINGS, Z,
-			 ",\"Request\":{\"RequestType\":\"%s\",\"ResourceType\":\"MappedVirtualDisk\",\"Settings\":%s}", request,
-			 settings);
-}
-
-const char *disk_error(const struct host *h)
-{
-	const char *text = answer_text(host_last(h), "ErrorMessage");
-
-	return text ? text : "";
-}
+#include "disks.h"
+#include "image.h"
 
 bool copy_file(const char *from, const char *to, uint64_t offset)
 {
@@ -42,15 +28,16 @@ bool copy_file(const char *from, const char *to, uint64_t offset)
 
 bool copy_disk(struct host *h, unsigned int lun, const char *to, uint64_t offset)
 {
-	char settings[96], link[32];
+	const char *settings;
+	char link[32];
 	bool copied;
 
 	snprintf(link, sizeof(link), "/run/copy/%u", lun);
-	snprintf(settings, sizeof(settings), "{\"MountPath\":\"%s\",\"Lun\":%u,\"BlockDev\":true,\"ReadOnly\":true}", link, lun);
-	if (disk_modify(h, "Add", settings) != 0)
+	settings = disk_settings(link, 0, lun, ",\"BlockDev\":true,\"ReadOnly\":true");
+	if (modify(h, "Add", "MappedVirtualDisk", settings) != 0)
 		return false;
 	copied = copy_file(link, to, offset);
-	return disk_modify(h, "Remove", settings) == 0 && copied;
+	return modify(h, "Remove", "MappedVirtualDisk", settings) == 0 && copied;
 }
 
 int dm_count(void)

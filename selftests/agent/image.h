@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of storage share: disks by ModifySettings, and copies of them. */
-#ifndef GCS_TEST_DISK_H
-#define GCS_TEST_DISK_H
+/* Disk images: copies of them, and what is in that of scripts/disks that has a tree of hashes. */
+#ifndef GCS_TEST_IMAGE_H
+#define GCS_TEST_IMAGE_H
 
 #include "host.h"
-
-#define E_FAIL (-2147467259)
-
-/* MappedVirtualDisk. */
-int64_t disk_modify(struct host *h, const char *request, const char *settings);
-
-/* The last answer's ErrorMessage, or "". */
-const char *disk_error(const struct host *h);
 
 /* Copy a file, or the whole disk at LUN @lun, to @offset of the device or file @to, and to its medium. */
 bool copy_file(const char *from, const char *to, uint64_t offset);
