@@ -95,15 +95,6 @@ void plug_out(const struct host *h, int lun)
 	await(h, events, lun, false);
 }
 
-void plug_throttle(const struct host *h, int lun, unsigned int bytes)
-{
-	char id[16];
-
-	snprintf(id, sizeof(id), "lun%d", lun);
-	if (qmp_throttle(&monitor, id, bytes))
-		host_fail(h, "throttle LUN %d", lun);
-}
-
 int64_t map_disk(struct host *h, const char *format, ...)
 {
 	char settings[512];

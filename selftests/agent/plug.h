@@ -17,9 +17,6 @@ void plug_in(const struct host *h, int lun, const char *node);
 /* The host takes the disk away. Waits until the kernel has noticed. */
 void plug_out(const struct host *h, int lun);
 
-/* How many bytes QEMU writes to it in a second; 0: as many as it can. */
-void plug_throttle(const struct host *h, int lun, unsigned int bytes);
-
 /* Wait until LUN @lun is there; its node, such as "/dev/sdc". */
 const char *plug_node(const struct host *h, int lun);
 

@@ -87,8 +87,8 @@ static int prepare_filesystem(const struct mapped_disk *disk, enum filesystem wa
 }
 
 /* @device gets the path of the disk's encrypted one, which is no other's meanwhile. */
-static int encrypt(struct owned *o, const struct mapped_disk *disk, const char *node, char device[PATH_MAX],
-		   struct gcs_error *err)
+static int encrypt_disk(struct owned *o, const struct mapped_disk *disk, const char *node, char device[PATH_MAX],
+			struct gcs_error *err)
 {
 	char name[CRYPT_NAME_MAX];
 
@@ -113,7 +113,7 @@ static int mount_disk(struct owned *o, const struct mapped_disk *disk, char node
 		return -1;
 	if (options_propagation(disk->options, propagation, PROPAGATION_MAX, err) < 0)
 		return -1;
-	if (disk->encrypted && encrypt(o, disk, node, device, err) < 0)
+	if (disk->encrypted && encrypt_disk(o, disk, node, device, err) < 0)
 		return -1;
 	if (disk->encrypted)
 		node = device;
