@@ -56,6 +56,8 @@ FIXTURE_SETUP(scsi)
 	make(self->dir, "dev");
 	make(self->sys, "class/scsi_host");
 	make(self->sys, "bus/scsi/devices");
+	make(self->sys, "module/scsi_mod/parameters");
+	put(self->sys, "module/scsi_mod/parameters/scan", "async");
 	storage_sysfs = self->sys;
 	storage_dev = self->dev;
 	ASSERT_EQ(0, event_start(&self->err));
@@ -81,6 +83,17 @@ static void make_hosts(const char *sys)
 		make(sys, hosts[i][0]);
 		make_link(sys, hosts[i][0], hosts[i][1]);
 	}
+}
+
+TEST_F(scsi, a_scan_of_the_bus_gives_what_it_finds_at_once)
+{
+	char path[128], *text;
+
+	snprintf(path, sizeof(path), "%s/module/scsi_mod/parameters/scan", self->sys);
+	text = fs_read(path, 100, &self->err);
+	/* The kernel replaces the whole of it. */
+	EXPECT_EQ(0, strncmp(text, "sync", 4)) TH_LOG("%s", text);
+	free(text);
 }
 
 TEST_F(scsi, without_vmbus_controllers_are_hosts_in_bus_order)

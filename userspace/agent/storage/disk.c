@@ -13,6 +13,7 @@
 
 int storage_init(struct gcs_error *err)
 {
+	scsi_init();
 	return uevent_init(err);
 }
 

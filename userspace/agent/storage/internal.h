@@ -79,6 +79,9 @@ uint32_t deadline_left_ms(const struct timespec *deadline);
 
 /* --- scsi.c: from the host's address to a device node ---------------------------------------- */
 
+/* Call once: how the kernel looks for disks. */
+void scsi_init(void);
+
 /* The number of the SCSI host that the host knows as @controller. */
 int scsi_host_number(uint8_t controller, unsigned int *number, struct gcs_error *err);
 

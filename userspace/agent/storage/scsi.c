@@ -26,6 +26,19 @@ static const char *const vmbus_guids[CONTROLLERS] = {
 	"305891a9-b251-5dfe-91a2-c25d9212275b",
 };
 
+/*
+ * A scan of a whole bus, which is the kernel's answer to news that it has missed and Hyper-V's to any, shall give each disk that it finds at
+ * once. By default it does when it is over.
+ */
+void scsi_init(void)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/module/scsi_mod/parameters/scan", storage_sysfs);
+	/* Without it disks are there a little later. */
+	fs_poke(path, "sync", NULL);
+}
+
 static bool host_number(const char *name, unsigned int *number)
 {
 	char *end;
