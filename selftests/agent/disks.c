@@ -156,22 +156,22 @@ const char *scsi_settings(unsigned int controller, unsigned int lun)
 	return text;
 }
 
-int64_t disk_map_ro(struct host *h, const char *path, unsigned int controller, unsigned int lun)
+int64_t request_map(struct host *h, const char *path, unsigned int controller, unsigned int lun)
 {
 	return modify(h, "Add", "MappedVirtualDisk", disk_settings(path, controller, lun, ",\"ReadOnly\":true,\"Options\":[\"ro\"]"));
 }
 
-int64_t disk_unmap(struct host *h, const char *path, unsigned int controller, unsigned int lun)
+int64_t request_unmap(struct host *h, const char *path, unsigned int controller, unsigned int lun)
 {
 	return modify(h, "Remove", "MappedVirtualDisk", disk_settings(path, controller, lun, ""));
 }
 
-int64_t disk_eject(struct host *h, unsigned int controller, unsigned int lun)
+int64_t request_eject(struct host *h, unsigned int controller, unsigned int lun)
 {
 	return modify(h, "Remove", "SCSIDevice", scsi_settings(controller, lun));
 }
 
-int64_t layers_request(struct host *h, const char *request, const char *root, const char *layer, const char *scratch)
+int64_t request_layers(struct host *h, const char *request, const char *root, const char *layer, const char *scratch)
 {
 	char *text = next_buffer();
 

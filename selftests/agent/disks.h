@@ -48,12 +48,12 @@ const char *disk_settings(const char *path, unsigned int controller, unsigned in
 const char *scsi_settings(unsigned int controller, unsigned int lun);
 
 /* MappedVirtualDisk of a read-only ext4, and SCSIDevice Remove. */
-int64_t disk_map_ro(struct host *h, const char *path, unsigned int controller, unsigned int lun);
-int64_t disk_unmap(struct host *h, const char *path, unsigned int controller, unsigned int lun);
-int64_t disk_eject(struct host *h, unsigned int controller, unsigned int lun);
+int64_t request_map(struct host *h, const char *path, unsigned int controller, unsigned int lun);
+int64_t request_unmap(struct host *h, const char *path, unsigned int controller, unsigned int lun);
+int64_t request_eject(struct host *h, unsigned int controller, unsigned int lun);
 
 /* CombinedLayers of one layer. */
-int64_t layers_request(struct host *h, const char *request, const char *root, const char *layer, const char *scratch);
+int64_t request_layers(struct host *h, const char *request, const char *root, const char *layer, const char *scratch);
 
 /* The last answer's ErrorMessage, or "". */
 const char *request_error(struct host *h);

@@ -132,10 +132,10 @@ TEST_F_TIMEOUT(torture, a_slot_is_used_again_and_again, 1800)
 
 	for (int i = 0; i < loops; i++) {
 		disk_plug(h, 0, 40, "node0");
-		ASSERT_OK(disk_map_ro(h, M, 0, 40));
+		ASSERT_OK(request_map(h, M, 0, 40));
 		ASSERT_TRUE(has_layer(M));
-		ASSERT_OK(disk_unmap(h, M, 0, 40));
-		ASSERT_OK(disk_eject(h, 0, 40));
+		ASSERT_OK(request_unmap(h, M, 0, 40));
+		ASSERT_OK(request_eject(h, 0, 40));
 		disk_pull(h, 0, 40);
 		host_forget_over(h);
 	}
@@ -202,29 +202,29 @@ TEST_F_TIMEOUT(torture, what_is_in_use_stays_and_the_error_says_by_whom, 60)
 	int fd;
 
 	/* One disk at two places. */
-	ASSERT_OK(disk_map_ro(h, M "a", 0, 0));
-	ASSERT_OK(disk_map_ro(h, M "b", 0, 0));
+	ASSERT_OK(request_map(h, M "a", 0, 0));
+	ASSERT_OK(request_map(h, M "b", 0, 0));
 	ASSERT_OK(modify(h, "Add", "MappedVirtualDisk", disk_settings(M "c", 0, 0, ",\"BlockDev\":true")));
-	EXPECT_ERROR(disk_eject(h, 0, 0), M);
-	EXPECT_OK(disk_unmap(h, M "a", 0, 0));
+	EXPECT_ERROR(request_eject(h, 0, 0), M);
+	EXPECT_OK(request_unmap(h, M "a", 0, 0));
 	EXPECT_TRUE(has_layer(M "b"));
-	EXPECT_ERROR(disk_eject(h, 0, 0), M);
-	EXPECT_OK(disk_unmap(h, M "c", 0, 0));
-	EXPECT_ERROR(disk_eject(h, 0, 0), "SCSI controller 0 LUN 0: is used by disk " M "b");
+	EXPECT_ERROR(request_eject(h, 0, 0), M);
+	EXPECT_OK(request_unmap(h, M "c", 0, 0));
+	EXPECT_ERROR(request_eject(h, 0, 0), "SCSI controller 0 LUN 0: is used by disk " M "b");
 	/* Below layers. */
-	ASSERT_OK(layers_request(h, "Add", "/run/gcs/c/t/rootfs", M "b", ""));
-	EXPECT_ERROR(disk_unmap(h, M "b", 0, 0), M "b: is used by layers /run/gcs/c/t/rootfs");
+	ASSERT_OK(request_layers(h, "Add", "/run/gcs/c/t/rootfs", M "b", ""));
+	EXPECT_ERROR(request_unmap(h, M "b", 0, 0), M "b: is used by layers /run/gcs/c/t/rootfs");
 	EXPECT_TRUE(has_layer("/run/gcs/c/t/rootfs"));
-	EXPECT_OK(layers_request(h, "Remove", "/run/gcs/c/t/rootfs", M "b", ""));
+	EXPECT_OK(request_layers(h, "Remove", "/run/gcs/c/t/rootfs", M "b", ""));
 	EXPECT_EQ(0, rmdir("/run/gcs/c/t"));
 	/* By somebody whom the agent does not know. */
 	fd = open(M "b/bin/busybox", O_RDONLY | O_CLOEXEC);
-	EXPECT_ERROR(disk_unmap(h, M "b", 0, 0), M "b");
+	EXPECT_ERROR(request_unmap(h, M "b", 0, 0), M "b");
 	EXPECT_TRUE(has_layer(M "b"));
 	close(fd);
-	EXPECT_OK(disk_unmap(h, M "b", 0, 0));
-	EXPECT_OK(disk_unmap(h, M "b", 0, 0));
-	EXPECT_OK(disk_eject(h, 0, 0));
+	EXPECT_OK(request_unmap(h, M "b", 0, 0));
+	EXPECT_OK(request_unmap(h, M "b", 0, 0));
+	EXPECT_OK(request_eject(h, 0, 0));
 	/* The host has it still. */
 	EXPECT_OK(modify(h, "Add", "MappedVirtualDisk", scsi_settings(0, 0)));
 }
@@ -242,9 +242,9 @@ TEST_F_TIMEOUT(torture, a_disk_is_pulled_while_a_container_runs_on_it, 240)
 	for (int i = 0; i < 2; i++) {
 		disk_plug(h, 0, 50, "node0");
 		disk_plug(h, 0, 51, "hot0");
-		ASSERT_OK(disk_map_ro(h, M "l", 0, 50));
+		ASSERT_OK(request_map(h, M "l", 0, 50));
 		ASSERT_OK(modify(h, "Add", "MappedVirtualDisk", disk_settings(M "s", 0, 51, ENSURE)));
-		ASSERT_OK(layers_request(h, "Add", "/run/gcs/c/t/rootfs", M "l", M "s/scratch"));
+		ASSERT_OK(request_layers(h, "Add", "/run/gcs/c/t/rootfs", M "l", M "s/scratch"));
 		ASSERT_OK(oci_create_spec(h, "t", spec));
 		pid = oci_start(h, "t", NULL, NULL, NULL);
 		ASSERT_LT(0, pid) TH_LOG("%s", request_error(h));
@@ -259,16 +259,17 @@ TEST_F_TIMEOUT(torture, a_disk_is_pulled_while_a_container_runs_on_it, 240)
 		EXPECT_FALSE(fd >= 0 && write(fd, "x", 1) == 1 && fsync(fd) == 0);
 		close(fd);
 		start = now_ms();
-		EXPECT_ERROR(disk_unmap(h, M "l", 0, 50), "is used by layers /run/gcs/c/t/rootfs");
+		EXPECT_ERROR(request_unmap(h, M "l", 0, 50), "is used by layers /run/gcs/c/t/rootfs");
 		ASSERT_OK(host_call(h, MSG_SHUTDOWN_FORCED, "t", "%s", ""));
-		EXPECT_EQ(137, host_wait(h, "t", pid));
+		/* Its program is gone, too, which may have been its end. */
+		EXPECT_LT(128, host_wait(h, "t", pid));
 		host_notified(h, "t", NULL);
-		ASSERT_OK(layers_request(h, "Remove", "/run/gcs/c/t/rootfs", M "l", ""));
+		ASSERT_OK(request_layers(h, "Remove", "/run/gcs/c/t/rootfs", M "l", ""));
 		EXPECT_OK(host_call(h, MSG_DELETE_CONTAINER_STATE, "t", "%s", ""));
-		EXPECT_OK(disk_unmap(h, M "s", 0, 51));
-		EXPECT_OK(disk_unmap(h, M "l", 0, 50));
-		EXPECT_OK(disk_eject(h, 0, 51));
-		EXPECT_OK(disk_eject(h, 0, 50));
+		EXPECT_OK(request_unmap(h, M "s", 0, 51));
+		EXPECT_OK(request_unmap(h, M "l", 0, 50));
+		EXPECT_OK(request_eject(h, 0, 51));
+		EXPECT_OK(request_eject(h, 0, 50));
 		EXPECT_GT(scaled(15000), now_ms() - start);
 	}
 	free(spec);
@@ -292,8 +293,8 @@ TEST_F_TIMEOUT(torture, a_disk_is_pulled_while_it_is_formatted, 120)
 	EXPECT_NE(NULL, strstr(answer_text(host_answer(h, add), "ErrorMessage"), "map disk 0:52: "))
 		TH_LOG("%s", answer_text(host_answer(h, add), "ErrorMessage"));
 	EXPECT_NE(0, access(M, F_OK));
-	EXPECT_OK(disk_unmap(h, M, 0, 52));
-	EXPECT_OK(disk_eject(h, 0, 52));
+	EXPECT_OK(request_unmap(h, M, 0, 52));
+	EXPECT_OK(request_eject(h, 0, 52));
 	disk_wait_gone(h, 0, 52);
 	close(watch);
 }
@@ -309,16 +310,16 @@ TEST_F_TIMEOUT(torture, another_disk_comes_into_the_slot_at_once, 120)
 		disk_plug(h, 0, 53 + i, nodes[i]);
 		ASSERT_OK(modify(h, "Add", "MappedVirtualDisk", disk_settings(M, 0, 53 + i, ENSURE)));
 		ASSERT_EQ(0, system(i ? "echo hot1 > " M "/name" : "echo hot0 > " M "/name"));
-		ASSERT_OK(disk_unmap(h, M, 0, 53 + i));
-		ASSERT_OK(disk_eject(h, 0, 53 + i));
+		ASSERT_OK(request_unmap(h, M, 0, 53 + i));
+		ASSERT_OK(request_eject(h, 0, 53 + i));
 		disk_pull(h, 0, 53 + i);
 	}
 	for (int i = 0; i < (self->loops ? self->loops : 6); i++) {
 		disk_plug(h, 0, 53, nodes[i % 2]);
-		ASSERT_OK(disk_map_ro(h, M, 0, 53));
+		ASSERT_OK(request_map(h, M, 0, 53));
 		ASSERT_EQ(0, system(i % 2 ? "grep -q hot1 " M "/name" : "grep -q hot0 " M "/name"));
-		ASSERT_OK(disk_unmap(h, M, 0, 53));
-		ASSERT_OK(disk_eject(h, 0, 53));
+		ASSERT_OK(request_unmap(h, M, 0, 53));
+		ASSERT_OK(request_eject(h, 0, 53));
 		disk_pull(h, 0, 53);
 		host_forget_over(h);
 	}
@@ -330,23 +331,23 @@ TEST_F_TIMEOUT(torture, a_superblock_with_a_wrong_bit_is_an_error, 60)
 
 	disk_plug(h, 0, 55, "hot0");
 	ASSERT_OK(modify(h, "Add", "MappedVirtualDisk", disk_settings(M, 0, 55, ENSURE)));
-	ASSERT_OK(disk_unmap(h, M, 0, 55));
+	ASSERT_OK(request_unmap(h, M, 0, 55));
 	/* The magic, which makes it no file system; and a word that the check sum covers. */
 	for (int offset = 1024 + 56; offset <= 1024 + 60; offset += 4) {
 		ASSERT_OK(modify(h, "Add", "MappedVirtualDisk", disk_settings(M, 0, 55, ",\"BlockDev\":true")));
 		ASSERT_EQ(0, system(offset == 1080 ? "dd if=" M " of=/run/saved bs=4k count=1 2>/dev/null && "
 				    "printf '\\377' | dd of=" M " bs=1 seek=1080 conv=notrunc,fsync 2>/dev/null" :
 				    "printf '\\377' | dd of=" M " bs=1 seek=1084 conv=notrunc,fsync 2>/dev/null"));
-		ASSERT_OK(disk_unmap(h, M, 0, 55));
-		EXPECT_ERROR(disk_map_ro(h, M, 0, 55), offset == 1080 ? "there is no file system on the disk" : "mount /dev/");
+		ASSERT_OK(request_unmap(h, M, 0, 55));
+		EXPECT_ERROR(request_map(h, M, 0, 55), offset == 1080 ? "there is no file system on the disk" : "mount /dev/");
 		EXPECT_NE(0, access(M, F_OK));
 		ASSERT_OK(modify(h, "Add", "MappedVirtualDisk", disk_settings(M, 0, 55, ",\"BlockDev\":true")));
 		ASSERT_EQ(0, system("dd if=/run/saved of=" M " bs=4k conv=notrunc,fsync 2>/dev/null"));
-		ASSERT_OK(disk_unmap(h, M, 0, 55));
+		ASSERT_OK(request_unmap(h, M, 0, 55));
 	}
-	EXPECT_OK(disk_map_ro(h, M, 0, 55));
-	EXPECT_OK(disk_unmap(h, M, 0, 55));
-	EXPECT_OK(disk_eject(h, 0, 55));
+	EXPECT_OK(request_map(h, M, 0, 55));
+	EXPECT_OK(request_unmap(h, M, 0, 55));
+	EXPECT_OK(request_eject(h, 0, 55));
 	disk_pull(h, 0, 55);
 	EXPECT_EQ(0, unlink("/run/saved"));
 }
@@ -356,19 +357,19 @@ TEST_F_TIMEOUT(torture, a_full_scratch_is_an_error_and_left_alone, 60)
 	struct host *h = &self->h;
 
 	disk_plug(h, 0, 56, "hot0");
-	ASSERT_OK(disk_map_ro(h, M "l", 0, 0));
+	ASSERT_OK(request_map(h, M "l", 0, 0));
 	ASSERT_OK(modify(h, "Add", "MappedVirtualDisk", disk_settings(M "s", 0, 56, ENSURE)));
 	ASSERT_EQ(0, system("cd " M "s && rm -rf scratch data new name && ! dd if=/dev/zero of=fill bs=4k 2>/dev/null"));
-	EXPECT_ERROR(layers_request(h, "Add", "/run/gcs/c/t/rootfs", M "l", M "s/scratch"), M "s/scratch");
+	EXPECT_ERROR(request_layers(h, "Add", "/run/gcs/c/t/rootfs", M "l", M "s/scratch"), M "s/scratch");
 	EXPECT_NE(NULL, strstr(request_error(h), "No space left on device")) TH_LOG("%s", request_error(h));
 	EXPECT_NE(0, access("/run/gcs/c/t", F_OK));
 	EXPECT_EQ(0, system("cd " M "s && rm fill && test \"$(ls)\" = lost+found"));
-	EXPECT_OK(layers_request(h, "Add", "/run/gcs/c/t/rootfs", M "l", M "s/scratch"));
+	EXPECT_OK(request_layers(h, "Add", "/run/gcs/c/t/rootfs", M "l", M "s/scratch"));
 	EXPECT_TRUE(has_layer("/run/gcs/c/t/rootfs"));
-	EXPECT_OK(layers_request(h, "Remove", "/run/gcs/c/t/rootfs", M "l", ""));
-	EXPECT_OK(disk_unmap(h, M "s", 0, 56));
-	EXPECT_OK(disk_unmap(h, M "l", 0, 0));
-	EXPECT_OK(disk_eject(h, 0, 56));
+	EXPECT_OK(request_layers(h, "Remove", "/run/gcs/c/t/rootfs", M "l", ""));
+	EXPECT_OK(request_unmap(h, M "s", 0, 56));
+	EXPECT_OK(request_unmap(h, M "l", 0, 0));
+	EXPECT_OK(request_eject(h, 0, 56));
 	disk_pull(h, 0, 56);
 }
 

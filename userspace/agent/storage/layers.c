@@ -13,33 +13,38 @@
 /* The kind of a bundle that is bound on the "bundle" directory of its scratch. */
 #define BUNDLE "bundle"
 
-/* A path that the overlay's options have room for. */
+/* An overlay's options have no room for these. */
 static int check_option(const char *field, const char *path, struct gcs_error *err)
 {
-	if (path_check(field, path, err) < 0)
-		return -1;
 	if (strpbrk(path, ":,\\"))
 		return gcs_fail(err, 0, HR_INVALID_ARG, "%s \"%s\": has one of : , \\ in it", field, path);
 	return 0;
 }
 
-static int check(const struct combined_layers *l, struct gcs_error *err)
+static int check_layer(const char *path, size_t n, struct gcs_error *err)
 {
 	char field[32];
 
+	snprintf(field, sizeof(field), "Layers[%zu]: Path", n);
+	/* Nothing is made there: it may be a link. */
+	if (!path_is_plain(path))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "%s \"%s\": not an absolute path without . and ..", field, path);
+	return check_option(field, path, err);
+}
+
+static int check(const struct combined_layers *l, struct gcs_error *err)
+{
 	if (path_check("ContainerRootPath", l->root, err) < 0)
 		return -1;
 	if (strchr(l->root + 1, '/') == NULL)
 		return gcs_fail(err, 0, HR_INVALID_ARG, "ContainerRootPath \"%s\": not a path below a bundle", l->root);
-	if (*l->scratch && check_option("ScratchPath", l->scratch, err) < 0)
+	if (*l->scratch && (path_check("ScratchPath", l->scratch, err) < 0 || check_option("ScratchPath", l->scratch, err) < 0))
 		return -1;
 	if (!l->layers || !l->layers[0])
 		return gcs_fail(err, 0, HR_INVALID_ARG, "layers on %s: Layers: there are none", l->root);
-	for (size_t i = 0; l->layers[i]; i++) {
-		snprintf(field, sizeof(field), "Layers[%zu]: Path", i);
-		if (check_option(field, l->layers[i], err) < 0)
+	for (size_t i = 0; l->layers[i]; i++)
+		if (check_layer(l->layers[i], i, err) < 0)
 			return gcs_fail_prefix(err, "layers on %s", l->root);
-	}
 	return 0;
 }
 
