@@ -144,8 +144,8 @@ int dm_create(struct owned *o, const char *what, const struct dm_target *t, char
 	if (ret)
 		return gcs_fail(err, ret, HR_FAIL, "device-mapper: %s: table \"0 %llu %s %s\"", name,
 				(unsigned long long)t->sectors, t->type, t->params);
-	/* Without the flag to suspend it: resume, which makes the table the device's. */
-	ret = command(fd, DM_DEV_SUSPEND, name, 0, &answer);
+	/* Without the flag to suspend it: resume, which makes the table the device's. Nothing is on it yet to be frozen or flushed. */
+	ret = command(fd, DM_DEV_SUSPEND, name, DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG, &answer);
 	if (ret)
 		return gcs_fail(err, ret, HR_FAIL, "device-mapper: %s: resume", name);
 	return make_node(answer.dev, node, err);
