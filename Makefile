@@ -53,13 +53,13 @@ Q := @
 quiet = @printf '  %-7s %s\n' '$(1)' '$(2)';
 endif
 
-PKGS := libnl-3.0 libnl-genl-3.0 libnl-route-3.0 json-c
+PKGS := libnl-3.0 libnl-genl-3.0 libnl-route-3.0 json-c libmd
 WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 -Wno-unused-parameter
 STD := -std=gnu11 -D_GNU_SOURCE -fPIE -pthread -Iinclude/uapi -Iuserspace/lib
 # The user's CFLAGS are last, so that they win.
 ALL_CFLAGS = $(STD) $(WARN) $(PKG_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnl-route-3 -lnl-genl-3 -lnl-3 -ljson-c)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnl-route-3 -lnl-genl-3 -lnl-3 -ljson-c -lmd)
 CRYPT_LIBS := $(shell pkg-config --libs libcryptsetup devmapper 2>/dev/null || echo -lcryptsetup -ldevmapper)
 
 .PHONY: all help setup kmod kmod-check userspace image demo check unit bench style install clean distclean

@@ -15,8 +15,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <sha2.h>
+
 #include "cleanup.h"
-#include "sha256.h"
 #include "storage/internal.h"
 
 /* Of the ext4 superblock. */
@@ -145,25 +146,25 @@ static void to_hex(char *out, const uint8_t *bytes, size_t size)
 	*out = '\0';
 }
 
-/* The root hash is that of the top of the tree, which is the first block behind the superblock. */
-static int root_hash(int fd, const char *node, const struct verity_superblock *s, uint64_t start, uint8_t root[SHA256_SIZE],
-		     struct gcs_error *err)
+/* In hexadecimal. The root hash is that of the top of the tree, which is the first block behind the superblock. */
+static int root_hash(int fd, const char *node, const struct verity_superblock *s, uint64_t start,
+		     char root[SHA256_DIGEST_STRING_LENGTH], struct gcs_error *err)
 {
 	uint8_t salted[sizeof(s->salt) + BLOCK_MAX];
 
 	memcpy(salted, s->salt, s->salt_size);
 	if (read_at(fd, node, salted + s->salt_size, s->hash_block_size, start * s->hash_block_size, err) < 0)
 		return -1;
-	sha256(salted, s->salt_size + s->hash_block_size, root);
+	SHA256Data(salted, s->salt_size + s->hash_block_size, root);
 	return 0;
 }
 
 int verity_map(struct owned *o, const char *what, char node[PATH_MAX], struct gcs_error *err)
 {
 	_cleanup_close_ int fd = open(node, O_RDONLY | O_CLOEXEC);
-	char params[1024], device[DM_DEVICE_MAX], root_hex[2 * SHA256_SIZE + 1], salt_hex[2 * sizeof(((struct verity_superblock *)0)->salt) + 1];
+	char params[1024], device[DM_DEVICE_MAX], root[SHA256_DIGEST_STRING_LENGTH], salt[2 * sizeof(((struct verity_superblock *)0)->salt) + 1];
 	struct dm_target t = { .type = "verity", .params = params };
-	uint8_t super[EXT_SIZE], root[SHA256_SIZE];
+	uint8_t super[EXT_SIZE];
 	struct verity_superblock s;
 	uint64_t fs_size, start;
 	off_t size;
@@ -190,11 +191,10 @@ int verity_map(struct owned *o, const char *what, char node[PATH_MAX], struct gc
 	start = (fs_size + sizeof(s) + s.hash_block_size - 1) / s.hash_block_size;
 	if (root_hash(fd, node, &s, start, root, err) < 0 || dm_device(node, device, err) < 0)
 		return -1;
-	to_hex(root_hex, root, sizeof(root));
-	to_hex(salt_hex, s.salt, s.salt_size);
+	to_hex(salt, s.salt, s.salt_size);
 	t.sectors = fs_size / DM_SECTOR;
 	snprintf(params, sizeof(params), "%u %s %s %u %u %llu %llu sha256 %s %s", s.hash_type, device, device, s.data_block_size,
-		 s.hash_block_size, (unsigned long long)s.data_blocks, (unsigned long long)start, root_hex,
-		 s.salt_size ? salt_hex : "-");
+		 s.hash_block_size, (unsigned long long)s.data_blocks, (unsigned long long)start, root,
+		 s.salt_size ? salt : "-");
 	return dm_create(o, what, &t, node, err);
 }
