@@ -91,7 +91,8 @@ TORTURE ?= 200
 torture: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 3600 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
-		--disk $(T)/disks/scratch --disk $(T)/disks/garbage $< KTAP_DEADLINE=3600 GCS_TEST_DISKS=1 GCS_TORTURE=$(TORTURE) \
+		--disk $(T)/disks/scratch --disk $(T)/disks/garbage --disk $(T)/disks/verity.ext4,ro $< \
+		KTAP_DEADLINE=3600 GCS_TEST_DISKS=1 GCS_TORTURE=$(TORTURE) \
 		GCS_ENGINE=$(or $(ENGINE),kmod) storage_torture_test
 .PHONY: torture
 # What differs in a VM with cgroup v1.
@@ -128,9 +129,10 @@ $(call obj,$(wildcard selftests/bench/*.c)): INCLUDES = -Iuserspace/agent
 # dev_bench adds disks as the tests of gcs.ko do.
 $(B)/obj/selftests/bench/dev_bench.o: INCLUDES = -Iuserspace/agent -Iselftests/kmod $(HARNESS_FLAGS)
 $(B)/obj/selftests/bench/dev_bench.o: | $(HARNESS)
-# agent_bench and storage_bench have the tests' host.
-$(B)/obj/selftests/bench/agent_bench.o $(B)/obj/selftests/bench/storage_bench.o: INCLUDES = -Iuserspace/agent -Iselftests/agent
-$(T)/agent_bench $(T)/storage_bench: $(AGENT_TEST_OBJ)
+# These have the tests' host.
+HOST_BENCHES := agent_bench disk_bench storage_bench
+$(HOST_BENCHES:%=$(B)/obj/selftests/bench/%.o): INCLUDES = -Iuserspace/agent -Iselftests/agent
+$(HOST_BENCHES:%=$(T)/%): $(AGENT_TEST_OBJ)
 # stream_bench has the agent's user-space engine in it.
 $(BENCH_PROGRAMS): $(T)/%: $(B)/obj/selftests/bench/%.o $(BENCH_OBJ) $(T)/libagent.a $(B)/lib/libgcs.a
 	$(call link,$(B)/lib/libgcs.a $(PKG_LIBS))
