@@ -3,8 +3,7 @@
  * Disks that come and go: plugged by QEMU (scripts/vm --hotplug), mapped and unmapped by the agent, and what the VM has of them
  *
  * Controller 0 and 1 are always there, the second tells of nothing that is added; 2 and 3 are plugged. What can be plugged as a disk is
- * "node0", the layer of scripts/disks, as often as one likes; "hot0" and "hot1", 8 MiB each to write to, once; and a node that the test
- * has made.
+ * "node0", the layer of scripts/disks, as often as one likes; "hot0" and "hot1", 8 MiB each to write to, once.
  */
 #ifndef GCS_TEST_DISKS_H
 #define GCS_TEST_DISKS_H
@@ -18,7 +17,7 @@
 #define CONTROLLERS 4
 #define LUNS 64
 
-/* Is there such a QEMU, and gcs.ko? */
+/* Is there such a QEMU, and gcs.ko? What a test that has failed has left plugged is pulled. */
 bool disks_init(void);
 
 /* Plug, pull. The test ends if QEMU refuses. */
