@@ -105,7 +105,7 @@ static const char *find(unsigned int controller, unsigned int lun, unsigned int 
 	static struct gcs_dev_wait w;
 
 	w = (struct gcs_dev_wait){
-		.size = sizeof(w), .timeout_ms = ms, .addr = { .bus = GCS_BUS_SCSI, .controller = controller, .lun = lun },
+		.size = sizeof(w), .flags = ms ? GCS_WAIT_CONTROLLER : 0, .timeout_ms = ms, .addr = { .bus = GCS_BUS_SCSI, .controller = controller, .lun = lun },
 	};
 	return ioctl(module, GCS_DEV_WAIT, &w) == 0 ? w.name : NULL;
 }

@@ -98,10 +98,11 @@ static void all(struct host *h, const char *request, const char *resource, unsig
 					      disk_settings(mount_path(c, luns[i]), c, luns[i], READ_ONLY));
 	for (size_t i = 0; i < n; i++) {
 		unsigned int c = i / count, lun = luns[i % count];
+		const char *text = answer_text(host_answer(h, ids[i]), "ErrorMessage");
 
 		if (answer_result(host_answer(h, ids[i])) == 0)
 			continue;
-		if (!strstr(answer_text(host_answer(h, ids[i]), "ErrorMessage"), "wait for the disk") || !disk_wait(h, c, lun) ||
+		if (!(strstr(text, "wait for the disk") || strstr(text, "the VM has none")) || !disk_wait(h, c, lun) ||
 		    modify(h, request, resource, disk_settings(mount_path(c, lun), c, lun, READ_ONLY)) != 0)
 			host_fail(h, "%s %s, number %zu: %s", request, resource, i, answer_text(host_answer(h, ids[i]), "ErrorMessage"));
 	}
