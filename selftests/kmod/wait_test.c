@@ -290,6 +290,18 @@ static bool want_signal(int fd)
 	       !fcntl(fd, F_SETFL, O_ASYNC | O_NONBLOCK);
 }
 
+static bool unwant_signal(int fd)
+{
+	const struct timespec now = { 0 };
+	sigset_t set;
+
+	if (fcntl(fd, F_SETFL, O_NONBLOCK))
+		return false;
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	return sigtimedwait(&set, NULL, &now) == SIGIO || errno == EAGAIN;
+}
+
 TEST_F(wait, o_async_signals_as_a_pipe_does)
 {
 	static char buf[65536];
@@ -303,6 +315,8 @@ TEST_F(wait, o_async_signals_as_a_pipe_does)
 	self->r_host = -1;
 	EXPECT_TRUE(signalled(self->r, POLLIN, POLLHUP));
 	EXPECT_EQ(0, read(self->r, buf, 1));
+	/* The end of a connection may be told more than once, and a signal that is pending hides the next. */
+	ASSERT_TRUE(unwant_signal(self->r));
 
 	fill(self->w);
 	ASSERT_TRUE(want_signal(self->w));
