@@ -83,18 +83,11 @@ static int build(struct owned *o, const struct mapped_directory *dir, struct gcs
 	return fd < 0 ? -1 : mount_share(o, dir, fd, err);
 }
 
-static int check_path(const char *path, struct gcs_error *err)
-{
-	if (!path_is_plain(path))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", path);
-	return 0;
-}
-
 int share_map(const struct mapped_directory *dir, struct gcs_error *err)
 {
 	struct owned *o;
 
-	if (check_path(dir->mount_path, err) < 0)
+	if (path_check("MountPath", dir->mount_path, err) < 0)
 		return -1;
 	if (dir->port <= 0)
 		return gcs_fail(err, 0, HR_INVALID_ARG, "share \"%.64s\": port %d: not a vsock port", dir->name, dir->port);
@@ -114,5 +107,7 @@ int share_map(const struct mapped_directory *dir, struct gcs_error *err)
 
 int share_unmap(const char *path, struct gcs_error *err)
 {
-	return check_path(path, err) < 0 ? -1 : owned_remove(path, err);
+	if (!path_is_plain(path))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", path);
+	return owned_remove(path, err);
 }
