@@ -165,6 +165,8 @@ void gcs_stream_flush(struct gcs_stream *s)
 		if (!len || (i > 0 && !partial && len < GCS_GATHER_MAX &&
 			     s->state == GCS_STATE_OPEN && !s->closed)) {
 			WRITE_ONCE(s->sender, GCS_SENDER_NONE);
+			/* The burst has not ended before its last byte is gone. */
+			WRITE_ONCE(s->last_ns, local_clock());
 			if (len)
 				gather_start(s);
 			spin_unlock(&s->lock);
