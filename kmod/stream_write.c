@@ -25,9 +25,12 @@
 #define GCS_QUICK_NS	(100 * NSEC_PER_USEC)
 /* Small writes gather until there is so much: then the work item sends it; */
 #define GCS_GATHER_MAX	GCS_PACKET_MAX
-/* or nothing has come between two looks, or there were so many. Appending reads no clock. */
+/*
+ * or nothing has come between two looks, or there were so many. Each is after twice the time of the
+ * one before: a short burst waits for little, a long one is rarely disturbed. Appending reads no clock.
+ */
 #define GCS_LOOK_NS	(50 * NSEC_PER_USEC)
-#define GCS_LOOKS	10
+#define GCS_LOOKS	4
 /* Sends in one run of the work item; other streams want the worker too. */
 #define GCS_FLUSH_MAX	16
 
@@ -94,6 +97,7 @@ static void gather_start(struct gcs_stream *s)
 	if (READ_ONCE(s->gathering))
 		return;
 	WRITE_ONCE(s->gathering, true);
+	s->seen = s->tail;
 	hrtimer_start(&s->gather, ns_to_ktime(GCS_LOOK_NS), HRTIMER_MODE_REL_SOFT);
 }
 
@@ -106,7 +110,7 @@ enum hrtimer_restart gcs_stream_gather(struct hrtimer *timer)
 	if (tail != s->seen && looks < GCS_LOOKS) {
 		s->seen = tail;
 		WRITE_ONCE(s->looks, looks + 1);
-		hrtimer_forward_now(timer, ns_to_ktime(GCS_LOOK_NS));
+		hrtimer_forward_now(timer, ns_to_ktime(GCS_LOOK_NS << (looks + 1)));
 		return HRTIMER_RESTART;
 	}
 	WRITE_ONCE(s->last_ns, local_clock());
