@@ -24,6 +24,7 @@ static const struct table {
 	TABLE(mapped_disk, mapped_disk_settings),
 	TABLE(scsi_device, scsi_device_settings),
 	TABLE(mapped_directory, mapped_directory_settings),
+	TABLE(vpci_device, vpci_device_settings),
 	TABLE(combined_layers, combined_layers_settings),
 	TABLE(constraints, constraints_settings),
 	TABLE(network_adapter, network_adapter_settings),
@@ -97,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (tables[i].table != mapped_disk_table && tables[i].table != scsi_device_table &&
 			    tables[i].table != combined_layers_table && tables[i].table != constraints_table &&
 			    tables[i].table != network_adapter_table && tables[i].table != mapped_directory_table &&
+			    tables[i].table != vpci_device_table &&
 			    tables[i].table != security_policy_table && tables[i].table != policy_fragment_table)
 				continue;
 			settings = check(&tables[i], inner, strlen(inner));

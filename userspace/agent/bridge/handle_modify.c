@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 #include "network/network.h"
+#include "pci/pci.h"
 #include "policy.h"
 #include "request.h"
 #include "storage/storage.h"
@@ -15,6 +16,7 @@ union settings {
 	struct vpmem_settings vpmem;
 	struct scsi_device_settings scsi;
 	struct mapped_directory_settings directory;
+	struct vpci_device_settings vpci;
 	struct combined_layers_settings layers;
 	struct network_adapter_settings adapter;
 	struct constraints_settings constraints;
@@ -102,6 +104,12 @@ static int add_share(const union settings *s, struct gcs_error *err)
 static int remove_share(const union settings *s, struct gcs_error *err)
 {
 	return share_unmap(json_str(s->directory.mount_path), err);
+}
+
+/* When one is removed, nobody is told. */
+static int add_vpci(const union settings *s, struct gcs_error *err)
+{
+	return pci_wait(json_str(s->vpci.guid), pci_now_ms() + PCI_DEADLINE_MS, err);
 }
 
 static int add_layers(const union settings *s, struct gcs_error *err)
@@ -218,7 +226,7 @@ static const struct resource resources[] = {
 	{ .name = "MappedDirectory", .table = mapped_directory_table, .add = add_share, .remove = remove_share },
 	{ .name = "VPMemDevice", .table = vpmem_table, .add = add_vpmem, .remove = remove_vpmem },
 	{ .name = "Network", .table = network_adapter_table, .add = add_adapter, .remove = remove_adapter },
-	{ .name = "VPCIDevice" },
+	{ .name = "VPCIDevice", .table = vpci_device_table, .add = add_vpci },
 	{ .name = "ContainerConstraints", .table = constraints_table, .container = constrain },
 	{ .name = "SecurityPolicy", .table = security_policy_table, .any = set_policy },
 	{ .name = "SecurityPolicyFragment", .table = policy_fragment_table, .any = add_fragment },
@@ -247,8 +255,6 @@ static int apply(const struct resource *r, const char *request, const char *id, 
 	}
 	if (r->container)
 		return r->container(id, s, err);
-	if (!r->table && !r->no_settings)
-		return gcs_fail(err, 0, HR_FAIL, "the ResourceType \"%s\" is not supported by this guest", r->name);
 	if (r->any)
 		return r->any(s, err);
 	if (strcmp(request, "Add") == 0)

@@ -365,6 +365,11 @@ const struct json_field mapped_directory_table[] = {
 	JSON_END
 };
 
+const struct json_field vpci_device_table[] = {
+	JSON_STRING(struct vpci_device_settings, guid, "VMBusGUID"),
+	JSON_END
+};
+
 static const struct json_field layer_item_table[] = {
 	JSON_STRING(struct layer_item, path, "Path"),
 	JSON_END

@@ -185,6 +185,10 @@ struct mapped_directory_settings {
 	bool read_only;
 };
 
+struct vpci_device_settings {
+	char *guid;
+};
+
 struct layer_item {
 	char *path;
 };
@@ -264,7 +268,7 @@ extern const struct json_field wait_message_table[], wait_response_table[];
 extern const struct json_field signal_message_table[], resize_message_table[];
 extern const struct json_field properties_message_table[], properties_response_table[];
 extern const struct json_field modify_message_table[], stacks_response_table[];
-extern const struct json_field mapped_disk_table[], scsi_device_table[], vpmem_table[], mapped_directory_table[];
+extern const struct json_field mapped_disk_table[], scsi_device_table[], vpmem_table[], mapped_directory_table[], vpci_device_table[];
 extern const struct json_field combined_layers_table[], constraints_table[];
 extern const struct json_field network_adapter_table[];
 extern const struct json_field security_policy_table[], policy_fragment_table[];

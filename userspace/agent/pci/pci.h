@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * PCI functions that the host has assigned to the VM (storage-and-network.md section 11). The host knows them by the GUID of the VMBus
+ * instance that is their bus, which may have several; in a VM without VMBus a function is known by its address, such as "0000:01:00.0".
+ */
+#ifndef GCS_PCI_H
+#define GCS_PCI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+/* For all devices of a request: the host gives it up after 5 minutes. */
+#define PCI_DEADLINE_MS 60000
+
+/* Where sysfs and devtmpfs are; tests point them to trees of their own. */
+extern const char *pci_sysfs, *pci_dev;
+
+/* CLOCK_MONOTONIC. */
+int64_t pci_now_ms(void);
+
+/* Wait until it is there, at most until @deadline as pci_now_ms() has it. */
+int pci_wait(const char *id, int64_t deadline, struct gcs_error *err);
+
+struct pci_nodes {
+	char **paths; /* "/dev/nvme0n1" */
+	size_t count;
+};
+
+/*
+ * Wait until its drivers have made device nodes, and a moment longer if more of them come; @deadline likewise. Without any it is an
+ * error. Free @nodes with pci_nodes_free().
+ */
+int pci_wait_nodes(const char *id, int64_t deadline, struct pci_nodes *nodes, struct gcs_error *err);
+void pci_nodes_free(struct pci_nodes *nodes);
+
+#endif
