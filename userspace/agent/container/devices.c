@@ -10,6 +10,7 @@
 #include "container/spec.h"
 #include "container/spec_tree.h"
 #include "fs.h"
+#include "pci/pci.h"
 
 void devices_allow(struct json_object *rules, char type, unsigned int major, unsigned int minor, const char *access)
 {
@@ -117,4 +118,25 @@ int devices_add_all(struct json_object *devices, const char *dir, struct gcs_err
 			return -1;
 	}
 	return 0;
+}
+
+int devices_add_pci(struct json_object *devices, struct json_object *rules, const char *id, int64_t deadline, struct gcs_error *err)
+{
+	struct pci_nodes nodes;
+	int ret = 0;
+
+	if (pci_wait_nodes(id, deadline, &nodes, err) < 0)
+		return -1;
+	for (size_t i = 0; i < nodes.count && ret == 0; i++) {
+		struct stat st;
+
+		if (lstat(nodes.paths[i], &st) < 0) {
+			ret = gcs_fail(err, errno, HR_FAIL, "PCI device %s: look up %s", id, nodes.paths[i]);
+		} else {
+			replace(devices, nodes.paths[i], &st);
+			devices_allow(rules, type_of(&st), major(st.st_rdev), minor(st.st_rdev), "rwm");
+		}
+	}
+	pci_nodes_free(&nodes);
+	return ret;
 }

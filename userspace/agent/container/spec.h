@@ -91,6 +91,9 @@ int devices_resolve(struct json_object *devices, struct json_object *rules, stru
 /* Every device node below @dir, the VM's /dev, is added to linux.devices. */
 int devices_add_all(struct json_object *devices, const char *dir, struct gcs_error *err);
 
+/* The nodes of an assigned PCI device, which is waited for until @deadline (pci/pci.h). */
+int devices_add_pci(struct json_object *devices, struct json_object *rules, const char *id, int64_t deadline, struct gcs_error *err);
+
 /* --- resources.c ----------------------------------------------------------------------------- */
 
 /* The limits of linux.resources (lifecycle.md 11.2) for a cgroup of the agent's own. NULL: none. */

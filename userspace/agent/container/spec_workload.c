@@ -4,25 +4,7 @@
 #include "container/pod.h"
 #include "container/spec_tree.h"
 #include "log.h"
-
-/* Assigned devices are not in this guest yet: a container that needs one must not run without it. */
-static int check_assigned_devices(struct json_object *windows, struct gcs_error *err)
-{
-	static const char *const known[] = { "vpci", "vpci-instance-id", "gpu" };
-	const char *wrong = NULL;
-	struct json_object *devices = member(windows, "devices", json_type_array, &wrong);
-
-	for (size_t i = 0; devices && i < json_object_array_length(devices); i++) {
-		const char *type = string(json_object_array_get_idx(devices, i), "idType", &wrong);
-
-		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++)
-			if (!strcmp(type, known[k]))
-				return gcs_fail(err, 0, HR_FAIL, "windows.devices[%zu]: devices of type %s are not supported", i,
-						type);
-		log_warning("windows.devices[%zu]: ignored the unknown type \"%.64s\"", i, type);
-	}
-	return wrong ? gcs_fail(err, 0, HR_INVALID_JSON, "windows.%s: wrong type", wrong) : 0;
-}
+#include "pci/pci.h"
 
 static int set_devices(struct spec *s, struct json_object *rules, struct gcs_error *err)
 {
@@ -40,6 +22,30 @@ static int set_devices(struct spec *s, struct json_object *rules, struct gcs_err
 	json_object_array_add(all, rule);
 	json_object_object_add(s->resources, "devices", all);
 	return devices_add_all(devices, "/dev", err);
+}
+
+/* Devices that the host has assigned to the container. */
+static int add_assigned_devices(struct spec *s, struct gcs_error *err)
+{
+	const char *wrong = NULL;
+	struct json_object *assigned = member(s->windows, "devices", json_type_array, &wrong);
+	/* Those of a privileged container are others than before. */
+	struct json_object *rules = json_object_object_get(s->resources, "devices");
+	struct json_object *devices = json_object_object_get(s->linux_, "devices");
+	int64_t deadline = pci_now_ms() + PCI_DEADLINE_MS;
+
+	for (size_t i = 0; assigned && i < json_object_array_length(assigned) && !wrong; i++) {
+		struct json_object *device = json_object_array_get_idx(assigned, i);
+		const char *type = string(device, "idType", &wrong), *id = string(device, "id", &wrong);
+
+		if (!strcmp(type, "gpu"))
+			return gcs_fail(err, 0, HR_FAIL, "windows.devices[%zu]: devices of type gpu are not supported", i);
+		if (strcmp(type, "vpci") && strcmp(type, "vpci-instance-id"))
+			log_warning("windows.devices[%zu]: ignored the unknown type \"%.64s\"", i, type);
+		else if (devices_add_pci(devices, rules, id, deadline, err) < 0)
+			return gcs_fail_prefix(err, "windows.devices[%zu]: %s", i, type);
+	}
+	return wrong ? gcs_fail(err, 0, HR_INVALID_JSON, "windows.%s: wrong type", wrong) : 0;
 }
 
 static int set_mounts(struct container *c, struct spec *s, struct json_object *rules, struct gcs_error *err)
@@ -62,10 +68,11 @@ int spec_workload(struct container *c, struct spec *s, struct gcs_error *err)
 	rules = wrong ? NULL : member_or_new(s->resources, "devices", json_type_array, &wrong);
 	if (wrong)
 		return gcs_fail(err, 0, HR_INVALID_JSON, "linux.%s: wrong type", wrong);
-	if (check_assigned_devices(s->windows, err) < 0 || pod_join(c, s->a.pod, err) < 0)
+	if (pod_join(c, s->a.pod, err) < 0)
 		return -1;
 	s->a.host_network = c->pod->host_network;
-	if (set_mounts(c, s, rules, err) < 0 || set_devices(s, rules, err) < 0)
+	if (set_mounts(c, s, rules, err) < 0 || set_devices(s, rules, err) < 0 ||
+	    add_assigned_devices(s, err) < 0)
 		return -1;
 	spec_set_core_limit(s);
 	return spec_resolve_user(c, s->user, err);
