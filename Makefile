@@ -2,7 +2,7 @@
 #
 # opengcs: the guest of Linux Containers on Windows
 #
-#   make              everything: gcs.ko, init, vsockexec, gcs, gcscrypt, uvmctl
+#   make              everything: gcs.ko, init, vsockexec, gcs, gcscrypt, generichook, uvmctl
 #   make demo         boot a UVM and run containers in it
 #   make check        all tests that need no special kernel
 #   make check-runc   the tests of containers with runc instead of crun
@@ -20,7 +20,7 @@
 #   make torture      every LUN of four SCSI controllers and 200 loops of disks in a VM; TORTURE=200, ENGINE=kmod|user
 #   make check-tsan   the agent's tests in a VM, with an agent under ThreadSanitizer
 #   make style        the rules that a script can check
-#   make install      into DESTDIR: /bin/gcs, /bin/gcscrypt, /bin/vsockexec, /init, uvmctl, the module, header, man pages
+#   make install      into DESTDIR: /bin/gcs, /bin/gcscrypt, /bin/generichook, /bin/vsockexec, /init, uvmctl, the module, header, man pages
 #   make clean        remove what was built; what was downloaded stays
 #   make distclean    remove build/
 #
@@ -79,6 +79,7 @@ AGENT_SRC := $(call rwildcard,userspace/agent/,*.c)
 INIT_SRC := $(call rwildcard,userspace/init/,*.c)
 VSOCKEXEC_SRC := $(call rwildcard,userspace/vsockexec/,*.c)
 GCSCRYPT_SRC := $(call rwildcard,userspace/gcscrypt/,*.c)
+GENERICHOOK_SRC := $(call rwildcard,userspace/generichook/,*.c)
 UVMCTL_SRC := $(call rwildcard,userspace/uvmctl/,*.c)
 
 # The flags of the last build: a changed command line rebuilds.
@@ -105,13 +106,15 @@ $(B)/bin/uvmctl: $(call obj,$(UVMCTL_SRC)) $(B)/lib/libgcs.a
 	$(call link,$(PKG_LIBS))
 $(B)/bin/gcscrypt: $(call obj,$(GCSCRYPT_SRC))
 	$(call link,$(CRYPT_LIBS))
+$(B)/bin/generichook: $(call obj,$(GENERICHOOK_SRC))
+	$(call link,-ljson-c)
 # init and vsockexec run before and beside everything else in any image: no shared library, no libgcs.
 $(B)/bin/init: $(call obj,$(INIT_SRC))
 	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -static-pie $(LDFLAGS) -o $@ $^
 $(B)/bin/vsockexec: $(call obj,$(VSOCKEXEC_SRC))
 	$(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -static-pie $(LDFLAGS) -o $@ $^
 
-BINS := $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/bin/gcscrypt $(B)/bin/uvmctl
+BINS := $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/bin/gcscrypt $(B)/bin/generichook $(B)/bin/uvmctl
 userspace: $(BINS)
 
 -include $(call rwildcard,$(B)/obj/,*.d)
@@ -128,7 +131,7 @@ ifeq ($(DESTDIR),)
 	@echo 'make install needs DESTDIR=, the root of the tree to install into' >&2; exit 1
 endif
 	$(Q)install -D -m 755 $(B)/bin/init $(DESTDIR)/init
-	$(Q)install -D -m 755 -t $(DESTDIR)/bin $(B)/bin/gcs $(B)/bin/gcscrypt $(B)/bin/vsockexec
+	$(Q)install -D -m 755 -t $(DESTDIR)/bin $(B)/bin/gcs $(B)/bin/gcscrypt $(B)/bin/generichook $(B)/bin/vsockexec
 	$(Q)install -D -m 755 -t $(DESTDIR)/sbin userspace/agent/network/udhcpc_config.script
 	$(Q)install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/uvmctl
 	$(Q)install -D -m 644 -t $(DESTDIR)/lib/modules/$(RELEASE)/extra $(B)/kmod/$(KERNEL)/gcs.ko

@@ -3,6 +3,7 @@
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../kmod/hotplug.h"
@@ -157,6 +158,46 @@ TEST_F_TIMEOUT(vpci, what_its_driver_makes_later_comes_with_it, 240)
 	EXPECT_EQ(0, oci_delete(h, "p")) TH_LOG("%s", error(h));
 }
 
+TEST_F_TIMEOUT(vpci, a_gpu_is_the_tools_to_set_up_before_the_init_runs, 240)
+{
+	/* Says how it was called where its log is; that of NVIDIA does nothing without a GPU of theirs. */
+	static const char tool[] = "#!/bin/sh\nlog=${1#--debug=}\n"
+				   "echo \"$@\" $NVC_INSECURE_MODE > $log\necho ready > $9/gpu\n";
+	char address[32], expected[512], *text;
+	struct host *h = &self->h;
+	struct json_object *spec;
+	int64_t init, pid;
+
+	ASSERT_TRUE(first_slot(address));
+	ASSERT_EQ(0, qmp(self->qmp, "device_add", "\"driver\": \"secondary-vga\", \"id\": \"gpu\", \"bus\": \"port0\""));
+	ASSERT_EQ(0, write_text("/usr/bin/nvidia-container-cli", tool) || chmod("/usr/bin/nvidia-container-cli", 0755));
+	init = run(h, "p", sandbox_spec("p", FOREVER), NULL);
+	spec = workload("w", init, address, "gpu", "[\"sh\",\"-c\",\"cat /gpu; exec sleep 1000\"]");
+	annotate(spec, "io.microsoft.container.gpu.capabilities", "compute,utility");
+	ASSERT_EQ(0, create(h, "w", spec)) TH_LOG("%s", error(h));
+	text = read_text("/run/gcs/c/w/rootfs/gpu");
+	EXPECT_STREQ("ready\n", text);
+	free(text);
+	pid = oci_start(h, "w", NULL, NULL, NULL);
+	ASSERT_LT(0, pid) TH_LOG("%s", error(h));
+	text = read_text("/run/gcs/c/w/nvidia-container.log");
+	snprintf(expected, sizeof(expected), "--debug=/run/gcs/c/w/nvidia-container.log --no-pivot configure --ldconfig=@/sbin/ldconfig "
+		 "--compute --utility --device=%s --pid=%d /run/gcs/c/w/rootfs 1\n", address, (int)pid);
+	EXPECT_STREQ(expected, text);
+	free(text);
+	stop(h, "w", pid);
+	EXPECT_EQ(0, oci_delete(h, "w")) TH_LOG("%s", error(h));
+	/* What the tool cannot do the container cannot run without. */
+	ASSERT_EQ(0, write_text("/usr/bin/nvidia-container-cli", "#!/bin/sh\necho > ${1#--debug=}\nexit 3\n"));
+	EXPECT_NE(0, create(h, "w", workload("w", init, address, "gpu", FOREVER)));
+	EXPECT_EQ(0, oci_uncombine(h, "w"));
+	EXPECT_EQ(0, system("rm -r /run/test/scratch/w"));
+	EXPECT_EQ(0, unlink("/usr/bin/nvidia-container-cli"));
+	ASSERT_EQ(0, qmp_remove(self->qmp, "gpu"));
+	stop(h, "p", init);
+	EXPECT_EQ(0, oci_delete(h, "p")) TH_LOG("%s", error(h));
+}
+
 TEST_F_TIMEOUT(vpci, names_are_checked_and_types_known, 120)
 {
 	struct host *h = &self->h;
@@ -173,7 +214,7 @@ TEST_F_TIMEOUT(vpci, names_are_checked_and_types_known, 120)
 	EXPECT_EQ(E_ARG, create(h, "w", workload("w", init, "../..", "vpci", FOREVER)));
 	EXPECT_NE(NULL, strstr(error(h), "windows.devices[0]: vpci: PCI device \"../..\"")) TH_LOG("%s", error(h));
 	EXPECT_EQ(E_FAIL, create(h, "w", workload("w", init, "0000:00:00.0", "gpu", FOREVER)));
-	EXPECT_NE(NULL, strstr(error(h), "gpu")) TH_LOG("%s", error(h));
+	EXPECT_NE(NULL, strstr(error(h), "gpu: nvidia-container-cli: find it")) TH_LOG("%s", error(h));
 	EXPECT_EQ(0, oci_uncombine(h, "w"));
 	EXPECT_EQ(0, system("rm -r /run/test/scratch/w"));
 	stop(h, "p", init);

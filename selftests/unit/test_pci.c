@@ -46,17 +46,17 @@ FIXTURE_TEARDOWN(pci)
 }
 
 /* @path: as it is where devtmpfs is. */
-static bool has(const struct pci_nodes *nodes, const char *path)
+static bool has(const struct pci_list *nodes, const char *path)
 {
 	for (size_t i = 0; i < nodes->count; i++)
-		if (!strcmp(nodes->paths[i] + strlen(pci_dev), path + strlen("/dev")))
+		if (!strcmp(nodes->items[i] + strlen(pci_dev), path + strlen("/dev")))
 			return true;
 	return false;
 }
 
 TEST_F(pci, all_functions_of_a_bus_are_found_by_its_guid)
 {
-	struct pci_nodes nodes;
+	struct pci_list nodes;
 
 	/* However the host writes it. */
 	ASSERT_EQ(0, pci_wait("0110F83B-DE10-5172-A266-78BCA56BF50A", pci_now_ms() + 5000, &self->err)) TH_LOG("%s", self->err.text);
@@ -65,19 +65,32 @@ TEST_F(pci, all_functions_of_a_bus_are_found_by_its_guid)
 	EXPECT_TRUE(has(&nodes, "/dev/nvme0"));
 	EXPECT_TRUE(has(&nodes, "/dev/nvme0n1"));
 	EXPECT_TRUE(has(&nodes, "/dev/nvme0n1p1"));
-	pci_nodes_free(&nodes);
+	pci_list_free(&nodes);
 	/* One that comes later. */
 	ASSERT_EQ(0, system("cd devices/vmbus/a/pci8a3f:00/8a3f:00:00.1 && mkdir -p misc/x && echo 10:1 > misc/x/dev && "
 			    "echo DEVNAME=dri/card0 > misc/x/uevent"));
 	ASSERT_EQ(0, pci_wait_nodes(GUID, pci_now_ms() + 5000, &nodes, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_EQ(4, nodes.count);
 	EXPECT_TRUE(has(&nodes, "/dev/dri/card0"));
-	pci_nodes_free(&nodes);
+	pci_list_free(&nodes);
+}
+
+TEST_F(pci, gpus_are_the_display_controllers_among_the_functions)
+{
+	struct pci_list gpus;
+
+	EXPECT_EQ(-1, pci_wait_gpus(GUID, pci_now_ms() + 5000, &gpus, &self->err));
+	EXPECT_NE(NULL, strstr(self->err.text, "not a display controller")) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, system("echo 0x030200 > devices/vmbus/a/pci8a3f:00/8a3f:00:00.1/class"));
+	ASSERT_EQ(0, pci_wait_gpus(GUID, pci_now_ms() + 5000, &gpus, &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(1, gpus.count);
+	EXPECT_STREQ("8a3f:00:00.1", gpus.items[0]);
+	pci_list_free(&gpus);
 }
 
 TEST_F(pci, a_disk_is_waited_for)
 {
-	struct pci_nodes nodes;
+	struct pci_list nodes;
 	int64_t deadline;
 
 	/* The control device alone is not what a disk controller is for. */
@@ -86,13 +99,13 @@ TEST_F(pci, a_disk_is_waited_for)
 	ASSERT_EQ(0, pci_wait_nodes(GUID, deadline, &nodes, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_LE(deadline, pci_now_ms());
 	EXPECT_EQ(1, nodes.count);
-	pci_nodes_free(&nodes);
+	pci_list_free(&nodes);
 }
 
 TEST_F(pci, what_is_missing_is_told_when_time_is_over)
 {
 	static const char other[] = "0110f83b-0000-0000-0000-000000000000";
-	struct pci_nodes nodes;
+	struct pci_list nodes;
 
 	EXPECT_EQ(-1, pci_wait(other, pci_now_ms() + 50, &self->err));
 	EXPECT_EQ(ETIMEDOUT, self->err.err);

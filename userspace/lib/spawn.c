@@ -38,8 +38,7 @@ static const char *env_get(char *const *env, const char *name)
 	return NULL;
 }
 
-/* Returns the malloc'd path of the program, or NULL with errno. */
-static char *find_program(const char *name, char *const *env)
+char *spawn_find(const char *name, char *const *env)
 {
 	const char *path = env_get(env, "PATH");
 	int e = ENOENT;
@@ -179,7 +178,7 @@ static int start(const struct spawn *s, const int fds[3], struct child *child, s
 {
 	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD };
 	_cleanup_close_ int rfd = -1, wfd = -1, cgroup = -1;
-	_cleanup_free_ char *program = find_program(s->argv[0], s->env);
+	_cleanup_free_ char *program = spawn_find(s->argv[0], s->env);
 	sigset_t all, old;
 	struct failure f;
 	int p[2], e;

@@ -27,6 +27,9 @@ struct spawn {
  */
 int spawn(const struct spawn *s, struct child *child, struct gcs_error *err);
 
+/* Where a program is that is searched as argv[0] is. Returns its malloc'd path, or NULL with errno. */
+char *spawn_find(const char *name, char *const *env);
+
 #define SPAWN_OUTPUT_MAX 65536
 
 struct spawn_result {

@@ -19,6 +19,7 @@
 #define TEE_LOG "io.microsoft.container.lcow.tee-log-path"
 #define TEE_LOG_DIR "io.microsoft.container.lcow.tee-log-dir-mount"
 #define SECURITY_ENV "io.microsoft.virtualmachine.lcow.securitypolicy.env"
+#define GPU_CAPABILITIES "io.microsoft.container.gpu.capabilities"
 /* Hosts know both names and have written the second. */
 #define AMD_CERTIFICATE "io.microsoft.virtualmachine.lcow.amd-certificate"
 #define AMD_CERTIFICATE_OLD "io.microsoft.virtualmachine.wcow.amd-certificate"
@@ -142,6 +143,7 @@ int annotations_read(const char *id, struct json_object *annotations, struct ann
 	if (a->kind != KIND_STANDALONE && read_core_limit(id, annotations, a, err) < 0)
 		return -1;
 	if (a->kind == KIND_WORKLOAD) {
+		a->gpu_capabilities = string(annotations, GPU_CAPABILITIES, &wrong);
 		a->privileged = boolean(id, annotations, PRIVILEGED, false, &wrong);
 		return read_shm_size(id, annotations, a, err);
 	}

@@ -86,6 +86,7 @@ int container_remove_files(const char *bundle, const char *scratch, struct gcs_e
 	if (config_path(bundle, &config, err) < 0)
 		return -1;
 	unlink(config);
+	gpu_remove_log(bundle);
 	return fs_is_mount(bundle) ? 0 : fs_remove_tree(bundle, err);
 }
 
@@ -120,6 +121,7 @@ static void undo_create(struct container *c)
 	remove_own_files(c);
 	if (c->made_config && config_path(c->bundle, &config, NULL) == 0)
 		unlink(config);
+	gpu_remove_log(c->bundle);
 	layers_unhold_bundle(c->bundle);
 	if (c->made_bundle)
 		rmdir(c->bundle);

@@ -122,7 +122,7 @@ int devices_add_all(struct json_object *devices, const char *dir, struct gcs_err
 
 int devices_add_pci(struct json_object *devices, struct json_object *rules, const char *id, int64_t deadline, struct gcs_error *err)
 {
-	struct pci_nodes nodes;
+	struct pci_list nodes;
 	int ret = 0;
 
 	if (pci_wait_nodes(id, deadline, &nodes, err) < 0)
@@ -130,13 +130,13 @@ int devices_add_pci(struct json_object *devices, struct json_object *rules, cons
 	for (size_t i = 0; i < nodes.count && ret == 0; i++) {
 		struct stat st;
 
-		if (lstat(nodes.paths[i], &st) < 0) {
-			ret = gcs_fail(err, errno, HR_FAIL, "PCI device %s: look up %s", id, nodes.paths[i]);
+		if (lstat(nodes.items[i], &st) < 0) {
+			ret = gcs_fail(err, errno, HR_FAIL, "PCI device %s: look up %s", id, nodes.items[i]);
 		} else {
-			replace(devices, nodes.paths[i], &st);
+			replace(devices, nodes.items[i], &st);
 			devices_allow(rules, type_of(&st), major(st.st_rdev), minor(st.st_rdev), "rwm");
 		}
 	}
-	pci_nodes_free(&nodes);
+	pci_list_free(&nodes);
 	return ret;
 }

@@ -184,6 +184,7 @@ static int read_spec(struct container *c, struct json_object *spec, struct spec 
 
 	if (!spec || !json_object_is_type(spec, json_type_object))
 		return gcs_fail(err, 0, HR_INVALID_JSON, "container %s: OciSpecification: missing or not an object", c->id);
+	s->tree = spec;
 	s->process = member(spec, "process", json_type_object, &wrong);
 	root = member(spec, "root", json_type_object, &wrong);
 	annotations = member(spec, "annotations", json_type_object, &wrong);

@@ -22,13 +22,14 @@ struct annotations {
 	const char *tee_dir; /* where the pod's logs are mounted, or "" */
 	bool no_security_context;
 	const char *amd_certificate; /* the host's, or "" */
+	const char *gpu_capabilities; /* with commas between them, or "" */
 };
 
 int annotations_read(const char *id, struct json_object *annotations, struct annotations *a, struct gcs_error *err);
 
 /* The parts of a spec that were found to be there and of the right type. */
 struct spec {
-	struct json_object *process, *linux_, *mounts, *namespaces, *windows, *user, *resources;
+	struct json_object *tree, *process, *linux_, *mounts, *namespaces, *windows, *user, *resources;
 	const char *hostname; /* "" if none */
 	bool read_only;	      /* its root */
 	struct annotations a;
@@ -93,6 +94,17 @@ int devices_add_all(struct json_object *devices, const char *dir, struct gcs_err
 
 /* The nodes of an assigned PCI device, which is waited for until @deadline (pci/pci.h). */
 int devices_add_pci(struct json_object *devices, struct json_object *rules, const char *id, int64_t deadline, struct gcs_error *err);
+
+/* --- gpu.c ----------------------------------------------------------------------------------- */
+
+/*
+ * The hook that gives the container the GPUs that windows.devices names, if any, which are waited for until @deadline, and the rule that
+ * allows them.
+ */
+int gpu_add(const struct container *c, struct spec *s, int64_t deadline, struct gcs_error *err);
+
+/* What the hook has written. */
+void gpu_remove_log(const char *bundle);
 
 /* --- resources.c ----------------------------------------------------------------------------- */
 

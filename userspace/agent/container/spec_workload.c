@@ -25,7 +25,7 @@ static int set_devices(struct spec *s, struct json_object *rules, struct gcs_err
 }
 
 /* Devices that the host has assigned to the container. */
-static int add_assigned_devices(struct spec *s, struct gcs_error *err)
+static int add_assigned_devices(const struct container *c, struct spec *s, struct gcs_error *err)
 {
 	const char *wrong = NULL;
 	struct json_object *assigned = member(s->windows, "devices", json_type_array, &wrong);
@@ -39,13 +39,13 @@ static int add_assigned_devices(struct spec *s, struct gcs_error *err)
 		const char *type = string(device, "idType", &wrong), *id = string(device, "id", &wrong);
 
 		if (!strcmp(type, "gpu"))
-			return gcs_fail(err, 0, HR_FAIL, "windows.devices[%zu]: devices of type gpu are not supported", i);
+			continue;
 		if (strcmp(type, "vpci") && strcmp(type, "vpci-instance-id"))
 			log_warning("windows.devices[%zu]: ignored the unknown type \"%.64s\"", i, type);
 		else if (devices_add_pci(devices, rules, id, deadline, err) < 0)
 			return gcs_fail_prefix(err, "windows.devices[%zu]: %s", i, type);
 	}
-	return wrong ? gcs_fail(err, 0, HR_INVALID_JSON, "windows.%s: wrong type", wrong) : 0;
+	return wrong ? gcs_fail(err, 0, HR_INVALID_JSON, "windows.%s: wrong type", wrong) : gpu_add(c, s, deadline, err);
 }
 
 static int set_mounts(struct container *c, struct spec *s, struct json_object *rules, struct gcs_error *err)
@@ -72,7 +72,7 @@ int spec_workload(struct container *c, struct spec *s, struct gcs_error *err)
 		return -1;
 	s->a.host_network = c->pod->host_network;
 	if (set_mounts(c, s, rules, err) < 0 || set_devices(s, rules, err) < 0 ||
-	    add_assigned_devices(s, err) < 0)
+	    add_assigned_devices(c, s, err) < 0)
 		return -1;
 	spec_set_core_limit(s);
 	return spec_resolve_user(c, s->user, err);

@@ -74,29 +74,29 @@ static int parse(const char *id, struct name *n, struct gcs_error *err)
 
 /* --- looking ----------------------------------------------------------------------------------- */
 
-static int push(struct pci_nodes *list, const char *text)
+static int push(struct pci_list *list, const char *text)
 {
-	char *copy = strdup(text), **paths = copy ? reallocarray(list->paths, list->count + 1, sizeof(*paths)) : NULL;
+	char *copy = strdup(text), **paths = copy ? reallocarray(list->items, list->count + 1, sizeof(*paths)) : NULL;
 
 	if (!paths) {
 		free(copy);
 		return -1;
 	}
-	list->paths = paths;
+	list->items = paths;
 	paths[list->count++] = copy;
 	return 0;
 }
 
-void pci_nodes_free(struct pci_nodes *nodes)
+void pci_list_free(struct pci_list *nodes)
 {
 	while (nodes->count)
-		free(nodes->paths[--nodes->count]);
-	free(nodes->paths);
-	nodes->paths = NULL;
+		free(nodes->items[--nodes->count]);
+	free(nodes->items);
+	nodes->items = NULL;
 }
-#define _cleanup_nodes_ __attribute__((cleanup(pci_nodes_free)))
+#define _cleanup_list_ __attribute__((cleanup(pci_list_free)))
 
-static int push_function(struct pci_nodes *functions, const char *dir, const char *name)
+static int push_function(struct pci_list *functions, const char *dir, const char *name)
 {
 	char path[PATH_MAX], real[PATH_MAX];
 
@@ -107,7 +107,7 @@ static int push_function(struct pci_nodes *functions, const char *dir, const cha
 }
 
 /* The functions on the bus that is @dir. */
-static int find_on_bus(const char *dir, struct pci_nodes *functions)
+static int find_on_bus(const char *dir, struct pci_list *functions)
 {
 	_cleanup_dir_ DIR *d = opendir(dir);
 	unsigned int domain, devfn;
@@ -120,7 +120,7 @@ static int find_on_bus(const char *dir, struct pci_nodes *functions)
 }
 
 /* Their directories. Returns -1 if there is no memory. */
-static int find_functions(const struct name *n, struct pci_nodes *functions)
+static int find_functions(const struct name *n, struct pci_list *functions)
 {
 	_cleanup_dir_ DIR *d = NULL;
 	char dir[PATH_MAX], bus[PATH_MAX];
@@ -140,15 +140,15 @@ static int find_functions(const struct name *n, struct pci_nodes *functions)
 }
 
 struct found {
-	struct pci_nodes functions, nodes;
+	struct pci_list functions, nodes;
 	bool has_disk; /* any of this function's nodes */
 	bool lacks_disk; /* any of the functions should have one */
 };
 
 static void found_free(struct found *f)
 {
-	pci_nodes_free(&f->functions);
-	pci_nodes_free(&f->nodes);
+	pci_list_free(&f->functions);
+	pci_list_free(&f->nodes);
 }
 #define _cleanup_found_ __attribute__((cleanup(found_free)))
 
@@ -210,7 +210,11 @@ static int find_nodes(const char *dir, struct found *f)
 	return ret;
 }
 
-static bool is_disk_controller(const char *dir)
+#define CLASS_STORAGE "0x01"
+#define CLASS_DISPLAY "0x03"
+
+/* Is the function of this base class? */
+static bool is_class(const char *dir, const char *base)
 {
 	_cleanup_free_ char *path = NULL, *class = NULL;
 
@@ -219,7 +223,7 @@ static bool is_disk_controller(const char *dir)
 		return false;
 	}
 	class = fs_read(path, 64, NULL);
-	return class && !strncmp(class, "0x01", 4);
+	return class && !strncmp(class, base, strlen(base));
 }
 
 /* Everything that there is now. Returns -1 if there is no memory. */
@@ -229,9 +233,9 @@ static int find(const struct name *n, struct found *f)
 		return -1;
 	for (size_t i = 0; i < f->functions.count; i++) {
 		f->has_disk = false;
-		if (find_nodes(f->functions.paths[i], f) < 0)
+		if (find_nodes(f->functions.items[i], f) < 0)
 			return -1;
-		f->lacks_disk |= !f->has_disk && is_disk_controller(f->functions.paths[i]);
+		f->lacks_disk |= !f->has_disk && is_class(f->functions.items[i], CLASS_STORAGE);
 	}
 	return 0;
 }
@@ -270,7 +274,7 @@ static int user_wait(const struct name *n, int64_t deadline, struct gcs_error *e
 	if (fd < 0)
 		return -1;
 	for (;;) {
-		_cleanup_nodes_ struct pci_nodes functions = { 0 };
+		_cleanup_list_ struct pci_list functions = { 0 };
 
 		if (find_functions(n, &functions) < 0)
 			return gcs_fail(err, ENOMEM, HR_FAIL, "wait for it");
@@ -303,7 +307,7 @@ int pci_wait(const char *id, int64_t deadline, struct gcs_error *err)
 	return ret ? gcs_fail_prefix(err, "PCI device %s", n.text) : 0;
 }
 
-static int wait_nodes(const struct name *n, int64_t deadline, struct pci_nodes *nodes, struct gcs_error *err)
+static int wait_nodes(const struct name *n, int64_t deadline, struct pci_list *nodes, struct gcs_error *err)
 {
 	_cleanup_close_ int fd = listen_uevents(err);
 	int64_t changed = pci_now_ms();
@@ -326,17 +330,37 @@ static int wait_nodes(const struct name *n, int64_t deadline, struct pci_nodes *
 		if (!count)
 			return gcs_fail(err, ETIMEDOUT, HR_FAIL, f.functions.count ? "wait for its device nodes" : "wait for it");
 		*nodes = f.nodes;
-		f.nodes = (struct pci_nodes){ 0 };
+		f.nodes = (struct pci_list){ 0 };
 		return 0;
 	}
 }
 
-int pci_wait_nodes(const char *id, int64_t deadline, struct pci_nodes *nodes, struct gcs_error *err)
+int pci_wait_nodes(const char *id, int64_t deadline, struct pci_list *nodes, struct gcs_error *err)
 {
 	struct name n;
 
-	*nodes = (struct pci_nodes){ 0 };
+	*nodes = (struct pci_list){ 0 };
 	if (parse(id, &n, err) < 0)
 		return -1;
 	return wait_nodes(&n, deadline, nodes, err) < 0 ? gcs_fail_prefix(err, "PCI device %s", n.text) : 0;
+}
+
+int pci_wait_gpus(const char *id, int64_t deadline, struct pci_list *gpus, struct gcs_error *err)
+{
+	_cleanup_list_ struct pci_list functions = { 0 };
+	struct name n;
+
+	*gpus = (struct pci_list){ 0 };
+	if (pci_wait(id, deadline, err) < 0 || parse(id, &n, err) < 0)
+		return -1;
+	if (find_functions(&n, &functions) < 0)
+		goto err_memory;
+	for (size_t i = 0; i < functions.count; i++)
+		if (is_class(functions.items[i], CLASS_DISPLAY) && push(gpus, strrchr(functions.items[i], '/') + 1) < 0)
+			goto err_memory;
+	return gpus->count ? 0 : gcs_fail(err, 0, HR_FAIL, "PCI device %s: not a display controller", n.text);
+
+err_memory:
+	pci_list_free(gpus);
+	return gcs_fail(err, ENOMEM, HR_FAIL, "PCI device %s: list its functions", n.text);
 }

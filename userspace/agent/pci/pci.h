@@ -23,16 +23,19 @@ int64_t pci_now_ms(void);
 /* Wait until it is there, at most until @deadline as pci_now_ms() has it. */
 int pci_wait(const char *id, int64_t deadline, struct gcs_error *err);
 
-struct pci_nodes {
-	char **paths; /* "/dev/nvme0n1" */
+struct pci_list {
+	char **items;
 	size_t count;
 };
+void pci_list_free(struct pci_list *list);
 
 /*
- * Wait until its drivers have made device nodes, and a moment longer if more of them come; @deadline likewise. Without any it is an
- * error. Free @nodes with pci_nodes_free().
+ * Wait until its drivers have made device nodes ("/dev/nvme0n1"), and a moment longer if more of them come; @deadline likewise. Without any
+ * it is an error. Free @nodes with pci_list_free().
  */
-int pci_wait_nodes(const char *id, int64_t deadline, struct pci_nodes *nodes, struct gcs_error *err);
-void pci_nodes_free(struct pci_nodes *nodes);
+int pci_wait_nodes(const char *id, int64_t deadline, struct pci_list *nodes, struct gcs_error *err);
+
+/* Wait until it is there. The addresses of its functions that are display controllers; none is an error. Free @gpus likewise. */
+int pci_wait_gpus(const char *id, int64_t deadline, struct pci_list *gpus, struct gcs_error *err);
 
 #endif
