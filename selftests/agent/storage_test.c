@@ -90,6 +90,18 @@ TEST_F_TIMEOUT(storage, a_layer_is_mounted_read_only_and_unmounted, 60)
 	}
 }
 
+TEST_F_TIMEOUT(storage, what_was_mounted_on_a_disk_since_goes_with_it, 60)
+{
+	struct host *h = &self->h;
+
+	ASSERT_EQ(0, disk(h, "Add", LAYER0)) TH_LOG("%s", error(h));
+	for (int i = 0; i < 2; i++)
+		ASSERT_EQ(0, mount("none", "/run/mounts/scsi/m0", "tmpfs", 0, NULL));
+	ASSERT_EQ(0, disk(h, "Remove", LAYER0)) TH_LOG("%s", error(h));
+	EXPECT_NE(0, access("/run/mounts/scsi/m0", F_OK));
+	EXPECT_EQ(0, unplug(h, 0)) TH_LOG("%s", error(h));
+}
+
 TEST_F_TIMEOUT(storage, a_disk_that_is_not_there_is_named, 60)
 {
 	struct host *h = &self->h;

@@ -61,6 +61,15 @@ TEST_F_TIMEOUT(verity, what_is_read_of_it_is_checked_and_nothing_is_left_of_that
 		ASSERT_EQ(0, host_call(h, MSG_MODIFY_SETTINGS, Z, ",\"Request\":{\"RequestType\":\"Remove\",\"ResourceType\":"
 				       "\"SCSIDevice\",\"Settings\":{\"Lun\":3}}")) TH_LOG("%s", request_error(h));
 	}
+	/* Another agent has made it: this one finds out what there is. */
+	ASSERT_EQ(0, modify(h, "Add", "MappedVirtualDisk", GOOD)) TH_LOG("%s", request_error(h));
+	host_stop(h);
+	host_start(h, true, NULL);
+	EXPECT_EQ(1, dm_count());
+	ASSERT_EQ(0, modify(h, "Remove", "MappedVirtualDisk", GOOD)) TH_LOG("%s", request_error(h));
+	EXPECT_EQ(0, dm_count());
+	ASSERT_EQ(0, host_call(h, MSG_MODIFY_SETTINGS, Z, ",\"Request\":{\"RequestType\":\"Remove\",\"ResourceType\":"
+			       "\"SCSIDevice\",\"Settings\":{\"Lun\":3}}")) TH_LOG("%s", request_error(h));
 	/* A layer without one is mounted as it is. */
 	ASSERT_EQ(0, modify(h, "Add", "MappedVirtualDisk", "{\"MountPath\":\"" DIR "\",\"ReadOnly\":true}")) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(0, dm_count());

@@ -70,13 +70,13 @@ TEST_F(owned, steps_are_undone_in_reverse_and_forgotten)
 	ASSERT_NE(NULL, o) TH_LOG("%s", self->err.text);
 	owned_keep(o);
 	EXPECT_TRUE(dump_has(self->link));
-	ASSERT_EQ(1, owned_acquire(self->path, &other, &self->err));
+	ASSERT_EQ(1, owned_acquire(self->path, NULL, &other, &self->err));
 	EXPECT_EQ(o, other);
 	/* Were the directory first, it would stay. */
 	ASSERT_EQ(0, owned_undo(o, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_FALSE(is_there(self->path));
 	EXPECT_FALSE(dump_has("thing"));
-	EXPECT_EQ(0, owned_acquire(self->path, &other, &self->err));
+	EXPECT_EQ(0, owned_acquire(self->path, NULL, &other, &self->err));
 	EXPECT_EQ(0, owned_remove(self->path, &self->err));
 }
 
@@ -120,7 +120,7 @@ TEST_F(owned, a_path_is_one_s_only_and_not_waited_for)
 	snprintf(slash, sizeof(slash), "%s/", self->path);
 	EXPECT_EQ(NULL, owned_claim(self->path, "other", &self->err));
 	EXPECT_EQ(EBUSY, self->err.err);
-	EXPECT_EQ(-1, owned_acquire(slash, &other, &self->err));
+	EXPECT_EQ(-1, owned_acquire(slash, NULL, &other, &self->err));
 	EXPECT_EQ(EBUSY, self->err.err);
 	owned_keep(o);
 	EXPECT_EQ(NULL, owned_claim(slash, "other", &self->err));

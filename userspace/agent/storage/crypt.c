@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: MIT
 /* Encrypted disks: dm-crypt on dm-integrity, made by gcscrypt (storage-and-network.md 4.7). */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
 
-#include "cleanup.h"
 #include "storage/internal.h"
 
 #define PREFIX "dm-crypt-scsi-"
 
 /* It writes little, whatever the size of the disk. */
-#define CRYPT_DEADLINE_MS 60000
+#define CRYPT_DEADLINE_MS 30000
 
 void crypt_name(const struct mapped_disk *disk, char name[CRYPT_NAME_MAX])
 {
@@ -38,21 +32,7 @@ int crypt_close(const char *name, struct gcs_error *err)
 	return helper_run((const char *const[]){ "gcscrypt", "close", name, NULL }, name, CRYPT_DEADLINE_MS, err);
 }
 
-bool crypt_of(const char *path, char name[CRYPT_NAME_MAX])
+bool crypt_is(const char *name)
 {
-	_cleanup_close_ int fd = -1;
-	char file[PATH_MAX];
-	struct stat st;
-	ssize_t n;
-
-	if (stat(path, &st) < 0)
-		return false;
-	snprintf(file, sizeof(file), "%s/dev/block/%u:%u/dm/name", storage_sysfs, major(st.st_dev), minor(st.st_dev));
-	fd = open(file, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, name, CRYPT_NAME_MAX - 1);
-	if (n <= 0)
-		return false;
-	name[n] = '\0';
-	name[strcspn(name, "\n")] = '\0';
 	return !strncmp(name, PREFIX, strlen(PREFIX));
 }

@@ -104,7 +104,7 @@ static int mount_disk(struct owned *o, const struct mapped_disk *disk, char node
 	unsigned long propagation[PROPAGATION_MAX];
 	const char *path = disk->mount_path, *type = NULL, *data = "";
 	char device[PATH_MAX], what[64];
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int disk_fd = -1, fd = -1;
 	enum filesystem wanted;
 	bool made = false;
 
@@ -114,13 +114,16 @@ static int mount_disk(struct owned *o, const struct mapped_disk *disk, char node
 		return -1;
 	if (options_propagation(disk->options, propagation, PROPAGATION_MAX, err) < 0)
 		return -1;
-	if (disk->encrypted && encrypt_disk(o, disk, node, device, err) < 0)
+	/* While it is open its node is no other disk's. */
+	disk_fd = open_cached(node, err);
+	if (disk_fd < 0 || (disk->encrypted && encrypt_disk(o, disk, node, device, err) < 0))
 		return -1;
-	if (disk->encrypted)
+	if (disk->encrypted) {
 		node = device;
-	fd = open_cached(node, err);
-	if (fd < 0)
-		return -1;
+		fd = open_cached(node, err);
+		if (fd < 0)
+			return -1;
+	}
 	if (prepare_filesystem(disk, wanted, node, &type, err) < 0)
 		return -1;
 	if (disk->read_only && !strcmp(type, "ext4")) {
@@ -144,14 +147,18 @@ static int mount_disk(struct owned *o, const struct mapped_disk *disk, char node
 
 static int build(struct owned *o, const struct mapped_disk *disk, char node[PATH_MAX], struct gcs_error *err)
 {
+	return disk->block_dev ? make_link(o, disk->mount_path, node, err) : mount_disk(o, disk, node, err);
+}
+
+/* From here on nobody unplugs it: another disk could get its node. */
+static int use_disk(struct owned *o, const struct mapped_disk *disk, struct gcs_error *err)
+{
 	char device[SCSI_NAME_MAX];
 
-	scsi_name(disk->controller, disk->lun, device);
-	if (owned_use(o, device, err) < 0)
-		return -1;
 	if (disk->encrypted && check_encrypted(disk, err) < 0)
 		return -1;
-	return disk->block_dev ? make_link(o, disk->mount_path, node, err) : mount_disk(o, disk, node, err);
+	scsi_name(disk->controller, disk->lun, device);
+	return owned_use(o, device, err);
 }
 
 int disk_map(const struct mapped_disk *disk, struct gcs_error *err)
@@ -166,10 +173,10 @@ int disk_map(const struct mapped_disk *disk, struct gcs_error *err)
 		if (!o)
 			return -1;
 	}
-	if (scsi_wait_node(disk->controller, disk->lun, disk->partition, node, err) < 0 ||
+	if ((o && use_disk(o, disk, err) < 0) || scsi_wait_node(disk->controller, disk->lun, disk->partition, node, err) < 0 ||
 	    (o && build(o, disk, node, err) < 0)) {
 		if (o)
-			owned_undo(o, NULL);
+			owned_abandon(o);
 		return gcs_fail_prefix(err, "map disk %u:%u", disk->controller, disk->lun);
 	}
 	if (o)

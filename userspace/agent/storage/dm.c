@@ -5,6 +5,7 @@
  *
  * By the kernel's ioctls: each is a header, and for a table a target after it.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -16,9 +17,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <linux/dm-ioctl.h>
-
 #include "cleanup.h"
+#include "fs.h"
 #include "log.h"
 #include "storage/internal.h"
 
@@ -149,6 +149,57 @@ int dm_create(struct owned *o, const char *what, const struct dm_target *t, char
 	if (ret)
 		return gcs_fail(err, ret, HR_FAIL, "device-mapper: %s: resume", name);
 	return make_node(answer.dev, node, err);
+}
+
+/* Returns whether the block device whose directory in sysfs is @dir is one of device-mapper's, with its name. */
+static bool read_name(const char *dir, char name[DM_NAME_LEN])
+{
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/dm/name", dir) >= (int)sizeof(path))
+		return false;
+	text = fs_read(path, DM_NAME_LEN, NULL);
+	if (!text)
+		return false;
+	snprintf(name, DM_NAME_LEN, "%.*s", (int)strcspn(text, "\n"), text);
+	return true;
+}
+
+/* @dir becomes that of the device that it stands on. */
+static bool go_below(char dir[PATH_MAX])
+{
+	_cleanup_dir_ DIR *d = NULL;
+	char path[PATH_MAX];
+	struct dirent *e;
+
+	if (snprintf(path, sizeof(path), "%s/slaves", dir) >= (int)sizeof(path))
+		return false;
+	d = opendir(path);
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			return snprintf(dir, PATH_MAX, "%s/class/block/%s", storage_sysfs, e->d_name) < PATH_MAX;
+	return false;
+}
+
+size_t dm_names(const char *path, char (*names)[DM_NAME_LEN], size_t max)
+{
+	char dir[PATH_MAX], *name;
+	size_t count = 0;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return 0;
+	snprintf(dir, sizeof(dir), "%s/dev/block/%u:%u", storage_sysfs, major(st.st_dev), minor(st.st_dev));
+	while (count < max && read_name(dir, names[count])) {
+		name = names[count];
+		if (!crypt_is(name) && strncmp(name, "verity-", 7) && strncmp(name, "linear-", 7))
+			break;
+		count++;
+		if (crypt_is(name) || !go_below(dir))
+			break;
+	}
+	return count;
 }
 
 int dm_remove(const char *name, struct gcs_error *err)

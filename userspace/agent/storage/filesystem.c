@@ -9,8 +9,8 @@
 #include "cleanup.h"
 #include "storage/internal.h"
 
-/* mkfs of a large disk; the host gives up a request after 5 minutes. */
-#define MKFS_DEADLINE_MS 240000
+/* mkfs of a large disk; the host gives up a request after 5 minutes, of which encryption may take its part. */
+#define MKFS_DEADLINE_MS 180000
 
 /* Offsets from the start of the disk. */
 #define EXT_MAGIC_OFFSET (1024 + 56)

@@ -4,6 +4,7 @@
 #define GCS_STORAGE_INTERNAL_H
 
 #include <limits.h>
+#include <linux/dm-ioctl.h>
 #include <sys/mount.h>
 #include <time.h>
 
@@ -42,22 +43,26 @@ int owned_use_alone(struct owned *o, const char *what, struct gcs_error *err);
 
 void owned_keep(struct owned *o);
 
+/* The record alone: nothing is undone. */
+void owned_forget(struct owned *o);
+
 /*
  * Undo all steps, the last first, and forget the record. A step that fails stays, with those before it, and the record is kept: it can be
  * undone again. So it is, untouched, if another record stands on it.
  */
 int owned_undo(struct owned *o, struct gcs_error *err);
 
-/* Returns 1 with *@o, which is the caller's then; 0 if there is none; -1 if it is somebody else's now. */
-int owned_acquire(const char *path, struct owned **o, struct gcs_error *err);
+/* Undo what could not be finished. If that fails it is logged, and done again by whoever claims the path. */
+void owned_abandon(struct owned *o);
+
+/* Returns 1 with *@o, which is the caller's then; 0 if there is none of that @kind (NULL: of any); -1 if it is somebody else's now. */
+int owned_acquire(const char *path, const char *kind, struct owned **o, struct gcs_error *err);
 
 /* Undo what was built on @path; what is not known may be a former agent's, what is not there is success. */
 int owned_remove(const char *path, struct gcs_error *err);
 
 /* An error that names who stands on @device, or 0. */
 int owned_unused(const char *device, struct gcs_error *err);
-
-bool owned_is(const struct owned *o, const char *kind);
 
 /* A container has files there, if it is of that @kind. */
 int owned_hold(const char *path, const char *kind, struct gcs_error *err);
@@ -108,6 +113,11 @@ int dm_device(const char *node, char device[DM_DEVICE_MAX], struct gcs_error *er
 
 /* A read-only device of one target, which @o owns. @what is the beginning of its name. @node gets its path. */
 int dm_create(struct owned *o, const char *what, const struct dm_target *t, char node[PATH_MAX], struct gcs_error *err);
+/*
+ * The names of those that the file system mounted on @path is on, the uppermost first, as far as they are this agent's or a former
+ * one's. Returns how many of @max.
+ */
+size_t dm_names(const char *path, char (*names)[DM_NAME_LEN], size_t max);
 /* By the name that it got; one that is in use goes when it is closed. */
 int dm_remove(const char *name, struct gcs_error *err);
 
@@ -144,8 +154,8 @@ int crypt_open(const char *node, const char *name, char device[PATH_MAX], struct
 /* Remove it, also if its disk is gone. One that is not there is success. */
 int crypt_close(const char *name, struct gcs_error *err);
 
-/* Is a file on an encrypted device, of whichever agent? */
-bool crypt_of(const char *path, char name[CRYPT_NAME_MAX]);
+/* Is a device-mapper device of this @name an encrypted disk, of whichever agent? What is below it goes with it. */
+bool crypt_is(const char *name);
 
 /* --- helper.c: programs that work on a disk ---------------------------------------------------- */
 

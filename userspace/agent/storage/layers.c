@@ -74,8 +74,14 @@ static void made_free(struct made *m)
 
 static void made_undo(struct made *m)
 {
-	for (size_t i = m->count; i--;)
+	char work[PATH_MAX];
+
+	for (size_t i = m->count; i--;) {
+		/* The kernel makes this one, and leaves it if it cannot mount. */
+		if (snprintf(work, sizeof(work), "%s/work", m->paths[i]) < (int)sizeof(work))
+			rmdir(work);
 		rmdir(m->paths[i]);
+	}
 }
 
 static int make_dir(struct made *m, const char *scratch, const char *name, struct gcs_error *err)
@@ -105,7 +111,7 @@ static int bind_bundle(const char *path, const struct combined_layers *l, struct
 	*bundle = NULL;
 	if (!*l->scratch || path_is_below(l->scratch, path))
 		return 0;
-	ret = owned_acquire(path, &o, err);
+	ret = owned_acquire(path, NULL, &o, err);
 	if (ret) {
 		/* It is on a disk already: an earlier call has bound it. */
 		if (ret > 0)
@@ -132,7 +138,7 @@ static int bind_bundle(const char *path, const struct combined_layers *l, struct
 	return 0;
 
 err_undo:
-	owned_undo(o, NULL);
+	owned_abandon(o);
 	return -1;
 }
 
@@ -182,9 +188,9 @@ int layers_combine(const struct combined_layers *l, struct gcs_error *err)
 	return 0;
 
 err_root:
-	owned_undo(root, NULL);
+	owned_abandon(root);
 	if (bundle)
-		owned_undo(bundle, NULL);
+		owned_abandon(bundle);
 	made_undo(&made);
 	return -1;
 }
@@ -192,14 +198,8 @@ err_root:
 /* Returns 1 with the record of what was bound on the bundle @path, 0 if nothing was, -1 with @err. */
 static int acquire_bundle(const char *path, struct owned **o, struct gcs_error *err)
 {
-	int ret = owned_acquire(path, o, err);
-
 	/* What the host has mounted there is the host's to remove. */
-	if (ret > 0 && !owned_is(*o, BUNDLE)) {
-		owned_keep(*o);
-		ret = 0;
-	}
-	return ret;
+	return owned_acquire(path, BUNDLE, o, err);
 }
 
 int layers_remove(const char *root, struct gcs_error *err)

@@ -14,10 +14,17 @@
 
 #include "cleanup.h"
 #include "fs.h"
+#include "log.h"
 #include "storage/internal.h"
 
 /* What an overlay of hundreds of layers stands on would be all that a dump has room for. */
 #define DUMP_USES_MAX 4
+
+/* storage-and-network.md 3.3: so often what has been mounted on a mount is taken off, too. */
+#define UNMOUNT_ROUNDS 5
+
+/* How many devices of ours can stand on each other: a part of another, and what checks it. */
+#define DEVICES_MAX 4
 
 struct step {
 	enum owned_step step;
@@ -29,6 +36,7 @@ struct owned {
 	const char *kind;
 	bool busy;
 	bool held; /* by a container, which has files there */
+	bool failed; /* what it is could not be finished, nor undone */
 	struct step *steps;
 	size_t step_count;
 	char **uses; /* paths, or names of devices */
@@ -47,6 +55,17 @@ static int undo_dir(const char *what, struct gcs_error *err)
 	return 0;
 }
 
+/* A container whose mounts are shared with ours may have mounted something on it. */
+static int undo_mount(const char *what, struct gcs_error *err)
+{
+	for (int i = 0; i < UNMOUNT_ROUNDS && fs_is_mount(what); i++)
+		if (fs_unmount(what, err) < 0)
+			return -1;
+	if (fs_is_mount(what) == 1)
+		return gcs_fail(err, EBUSY, HR_FAIL, "%s: unmount: there are more than %d mounts", what, UNMOUNT_ROUNDS);
+	return 0;
+}
+
 static int undo_link(const char *what, struct gcs_error *err)
 {
 	if (unlink(what) < 0 && errno != ENOENT)
@@ -59,7 +78,7 @@ static const struct {
 	int (*undo)(const char *what, struct gcs_error *err);
 } kinds_of_step[] = {
 	[OWNED_DIR] = { "directory", undo_dir },
-	[OWNED_MOUNT] = { "mount", fs_unmount },
+	[OWNED_MOUNT] = { "mount", undo_mount },
 	[OWNED_LINK] = { "link", undo_link },
 	[OWNED_CRYPT] = { "encrypted device", crypt_close },
 	[OWNED_DM] = { "device-mapper", dm_remove },
@@ -97,8 +116,8 @@ static void owned_free(struct owned *o)
 struct owned *owned_claim(const char *path, const char *kind, struct gcs_error *err)
 {
 	struct owned *o = calloc(1, sizeof(*o)), *other;
-	const char *other_kind = NULL;
-	bool busy = false;
+	const char *other_kind;
+	bool busy, failed;
 
 	if (!o || !(o->path = strdup(path))) {
 		free(o);
@@ -107,20 +126,28 @@ struct owned *owned_claim(const char *path, const char *kind, struct gcs_error *
 	}
 	o->kind = kind;
 	o->busy = true;
-	pthread_mutex_lock(&lock);
-	other = find(path);
-	if (other) {
-		other_kind = other->kind;
-		busy = other->busy;
-	} else {
-		o->next = table;
-		table = o;
-	}
-	pthread_mutex_unlock(&lock);
-	if (!other_kind)
-		return o;
+	do {
+		other_kind = NULL;
+		busy = failed = false;
+		pthread_mutex_lock(&lock);
+		other = find(path);
+		if (other) {
+			other_kind = other->kind;
+			busy = other->busy;
+			failed = other->failed && !busy;
+			other->busy |= failed;
+		} else {
+			o->next = table;
+			table = o;
+		}
+		pthread_mutex_unlock(&lock);
+		if (!other_kind)
+			return o;
+	} while (failed && owned_undo(other, err) == 0);
 	owned_free(o);
-	if (busy)
+	if (failed)
+		gcs_fail_prefix(err, "%s %s: what has failed before", kind, path);
+	else if (busy)
 		gcs_fail(err, EBUSY, HR_FAIL, "%s %s: %s there is being made or removed", kind, path, other_kind);
 	else
 		gcs_fail(err, EEXIST, HR_FAIL, "%s %s: there is %s already", kind, path, other_kind);
@@ -254,7 +281,7 @@ void owned_keep(struct owned *o)
 	pthread_mutex_unlock(&lock);
 }
 
-static void forget(struct owned *o)
+void owned_forget(struct owned *o)
 {
 	struct owned **at;
 
@@ -284,16 +311,29 @@ int owned_undo(struct owned *o, struct gcs_error *err)
 	if (ret < 0)
 		owned_keep(o);
 	else
-		forget(o);
+		owned_forget(o);
 	return ret;
 }
 
-int owned_acquire(const char *path, struct owned **o, struct gcs_error *err)
+void owned_abandon(struct owned *o)
+{
+	struct gcs_error err;
+
+	pthread_mutex_lock(&lock);
+	o->failed = true;
+	pthread_mutex_unlock(&lock);
+	if (owned_undo(o, &err) < 0)
+		log_warning("storage: undo: %s", err.text);
+}
+
+int owned_acquire(const char *path, const char *kind, struct owned **o, struct gcs_error *err)
 {
 	bool busy = false;
 
 	pthread_mutex_lock(&lock);
 	*o = find(path);
+	if (*o && kind && strcmp((*o)->kind, kind))
+		*o = NULL;
 	if (*o) {
 		busy = (*o)->busy;
 		(*o)->busy = true;
@@ -304,36 +344,51 @@ int owned_acquire(const char *path, struct owned **o, struct gcs_error *err)
 	return *o != NULL;
 }
 
-/* A path that is not in the table: another agent, before this one, may have made it. */
-static int remove_unknown(const char *path, struct gcs_error *err)
+/*
+ * A path that is not in the table: another agent, before this one, may have made it. What is found is written down as if this one had,
+ * so a Remove that fails can go on where it has stopped.
+ */
+static int adopt(struct owned *o, struct gcs_error *err)
 {
-	char crypt[CRYPT_NAME_MAX];
+	char names[DEVICES_MAX][DM_NAME_LEN];
+	int mounted = fs_is_mount(o->path);
 	struct stat st;
-	bool encrypted;
+	size_t count;
 
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : gcs_fail(err, errno, HR_FAIL, "%s: stat", path);
-	if (S_ISLNK(st.st_mode))
-		return undo_link(path, err);
-	encrypted = crypt_of(path, crypt);
-	if (fs_unmount(path, err) < 0 || (encrypted && crypt_close(crypt, err) < 0))
+	/* Of a mount whose server has gone nothing else can be asked. */
+	if (!mounted && lstat(o->path, &st) < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : gcs_fail(err, errno, HR_FAIL, "%s: stat", o->path);
+	if (!mounted && S_ISLNK(st.st_mode))
+		return owned_push(o, OWNED_LINK, o->path, err);
+	if (owned_push(o, OWNED_DIR, o->path, err) < 0)
 		return -1;
-	return undo_dir(path, err);
+	if (!mounted)
+		return 0;
+	count = mounted > 0 ? dm_names(o->path, names, DEVICES_MAX) : 0;
+	while (count--)
+		if (owned_push(o, crypt_is(names[count]) ? OWNED_CRYPT : OWNED_DM, names[count], err) < 0)
+			return -1;
+	return owned_push(o, OWNED_MOUNT, o->path, err);
 }
 
 int owned_remove(const char *path, struct gcs_error *err)
 {
 	struct owned *o;
-	int ret = owned_acquire(path, &o, err);
+	int ret = owned_acquire(path, NULL, &o, err);
 
 	if (ret < 0)
 		return -1;
-	return ret ? owned_undo(o, err) : remove_unknown(path, err);
-}
-
-bool owned_is(const struct owned *o, const char *kind)
-{
-	return !strcmp(o->kind, kind);
+	if (!ret) {
+		o = owned_claim(path, "removal of", err);
+		if (!o)
+			return -1;
+		if (adopt(o, err) < 0) {
+			/* Nothing of it was touched. */
+			owned_forget(o);
+			return -1;
+		}
+	}
+	return owned_undo(o, err);
 }
 
 bool owned_is_held(const struct owned *o)
@@ -348,7 +403,7 @@ int owned_hold(const char *path, const char *kind, struct gcs_error *err)
 
 	pthread_mutex_lock(&lock);
 	o = find(path);
-	if (o && owned_is(o, kind)) {
+	if (o && !strcmp(o->kind, kind)) {
 		busy = o->busy;
 		o->held |= !busy;
 	}

@@ -302,19 +302,14 @@ static int flush(unsigned int host, uint8_t lun, struct gcs_error *err)
 	return fsync(fd) < 0 ? gcs_fail(err, errno, HR_FAIL, "%s: flush", node) : 0;
 }
 
-int disk_eject(uint8_t controller, uint8_t lun, struct gcs_error *err)
+static int eject(uint8_t controller, uint8_t lun, struct gcs_error *err)
 {
 	_cleanup_close_ int fd = -1;
 	struct timespec deadline;
-	char path[PATH_MAX], name[SCSI_NAME_MAX];
+	char path[PATH_MAX];
 	unsigned int host = 0;
 	uint64_t seen;
 
-	if (check_address(controller, lun, err) < 0)
-		return -1;
-	scsi_name(controller, lun, name);
-	if (owned_unused(name, err) < 0)
-		return gcs_fail_prefix(err, "unplug");
 	if (module_has_devices()) {
 		struct gcs_dev_addr a = module_address(controller, lun, 0);
 		int ret = module_dev_eject(&a);
@@ -342,4 +337,22 @@ int disk_eject(uint8_t controller, uint8_t lun, struct gcs_error *err)
 			return 0;
 	} while (!uevent_wait(seen, &deadline));
 	return gcs_fail(err, ETIMEDOUT, HR_FAIL, "SCSI controller %u LUN %u: wait until the disk is gone", controller, lun);
+}
+
+int disk_eject(uint8_t controller, uint8_t lun, struct gcs_error *err)
+{
+	char name[SCSI_NAME_MAX];
+	struct owned *o;
+	int ret;
+
+	if (check_address(controller, lun, err) < 0)
+		return -1;
+	scsi_name(controller, lun, name);
+	/* Who begins to use it meanwhile is told so. */
+	o = owned_claim(name, "unplugging of", err);
+	if (!o)
+		return -1;
+	ret = owned_unused(name, err) < 0 ? gcs_fail_prefix(err, "unplug") : eject(controller, lun, err);
+	owned_forget(o);
+	return ret;
 }

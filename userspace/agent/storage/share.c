@@ -98,7 +98,7 @@ int share_map(const struct mapped_directory *dir, struct gcs_error *err)
 	if (!o)
 		return -1;
 	if (build(o, dir, err) < 0) {
-		owned_undo(o, NULL);
+		owned_abandon(o);
 		return gcs_fail_prefix(err, "share \"%.64s\" of port %d", dir->name, dir->port);
 	}
 	owned_keep(o);

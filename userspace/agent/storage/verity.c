@@ -135,6 +135,47 @@ static int check(const char *node, struct verity_superblock *s, uint64_t fs_size
 	return 1;
 }
 
+/*
+ * How large a file system is that fills a device of @size bytes together with its superblock and its tree, in blocks and with hashes as
+ * all hosts have them; 0 if none does. So the superblock is found that a damaged ext4 does not lead to.
+ */
+static uint64_t size_of_layer(uint64_t size)
+{
+	uint64_t low = 2, high = size / BLOCK_MAX, blocks, all;
+
+	while (low <= high) {
+		blocks = low + (high - low) / 2;
+		all = blocks + 1;
+		for (uint64_t level = blocks; level > 1;) {
+			level = (level + BLOCK_MAX / SHA256_DIGEST_LENGTH - 1) / (BLOCK_MAX / SHA256_DIGEST_LENGTH);
+			all += level;
+		}
+		if (all == size / BLOCK_MAX)
+			return blocks * BLOCK_MAX;
+		if (all < size / BLOCK_MAX)
+			low = blocks + 1;
+		else
+			high = blocks - 1;
+	}
+	return 0;
+}
+
+/* An error if there is a superblock where the ext4 does not say that it ends. */
+static int check_elsewhere(int fd, const char *node, uint64_t size, uint64_t fs_size, struct gcs_error *err)
+{
+	uint64_t at = size_of_layer(size);
+	char found[sizeof(signature)];
+
+	if (!at || at == fs_size)
+		return 0;
+	if (read_at(fd, node, found, sizeof(found), at, err) < 0)
+		return -1;
+	if (differing_bits(found, signature, sizeof(signature)) > 8)
+		return 0;
+	return gcs_fail(err, 0, HR_FAIL, "%s: the ext4 says that it ends at %llu, and a verity superblock is at %llu: damaged", node,
+			(unsigned long long)fs_size, (unsigned long long)at);
+}
+
 static void to_hex(char *out, const uint8_t *bytes, size_t size)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -187,7 +228,7 @@ int verity_map(struct owned *o, const char *what, char node[PATH_MAX], struct gc
 		return -1;
 	ret = check(node, &s, fs_size, err);
 	if (ret <= 0)
-		return ret;
+		return ret < 0 ? -1 : check_elsewhere(fd, node, size, fs_size, err);
 	start = (fs_size + sizeof(s) + s.hash_block_size - 1) / s.hash_block_size;
 	if (root_hash(fd, node, &s, start, root, err) < 0 || dm_device(node, device, err) < 0)
 		return -1;

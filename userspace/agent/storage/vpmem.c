@@ -17,6 +17,9 @@
 
 #define VPMEM_NAME_MAX 32
 
+/* The kernel prepares memory for the pages of a device before it can be opened, which takes longer than a disk. */
+#define VPMEM_DEADLINE_MS 15000
+
 static int check(const struct vpmem *v, struct gcs_error *err)
 {
 	if (path_check("MountPath", v->mount_path, err) < 0)
@@ -38,7 +41,7 @@ static int check(const struct vpmem *v, struct gcs_error *err)
 static int wait_node(uint32_t device, char node[PATH_MAX], struct gcs_error *err)
 {
 	struct gcs_dev_addr a = { .bus = GCS_BUS_PMEM, .index = device };
-	struct timespec deadline = deadline_after_ms(DISK_DEADLINE_MS);
+	struct timespec deadline = deadline_after_ms(VPMEM_DEADLINE_MS);
 	struct gcs_dev_wait w;
 	uint64_t seen;
 	int ret;
@@ -149,7 +152,7 @@ int vpmem_map(const struct vpmem *v, struct gcs_error *err)
 	if (!o)
 		return -1;
 	if (build(o, v, device, err) < 0) {
-		owned_undo(o, NULL);
+		owned_abandon(o);
 		return gcs_fail_prefix(err, "map %s", device);
 	}
 	owned_keep(o);
