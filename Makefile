@@ -20,7 +20,7 @@
 #   make torture      every LUN of four SCSI controllers and 200 loops of disks in a VM; TORTURE=200, ENGINE=kmod|user
 #   make check-tsan   the agent's tests in a VM, with an agent under ThreadSanitizer
 #   make style        the rules that a script can check
-#   make install      into DESTDIR: /bin/gcs, /bin/gcscrypt, /bin/generichook, /bin/vsockexec, /init, uvmctl, the module, header, man pages
+#   make install      into DESTDIR: /bin/gcs, /bin/gcscrypt, /bin/generichook, /bin/install-drivers, /bin/vsockexec, /init, uvmctl, the module, header, man pages
 #   make clean        remove what was built; what was downloaded stays
 #   make distclean    remove build/
 #
@@ -132,6 +132,7 @@ ifeq ($(DESTDIR),)
 endif
 	$(Q)install -D -m 755 $(B)/bin/init $(DESTDIR)/init
 	$(Q)install -D -m 755 -t $(DESTDIR)/bin $(B)/bin/gcs $(B)/bin/gcscrypt $(B)/bin/generichook $(B)/bin/vsockexec
+	$(Q)install -D -m 755 userspace/drivers/install-drivers.sh $(DESTDIR)/bin/install-drivers
 	$(Q)install -D -m 755 -t $(DESTDIR)/sbin userspace/agent/network/udhcpc_config.script
 	$(Q)install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/uvmctl
 	$(Q)install -D -m 644 -t $(DESTDIR)/lib/modules/$(RELEASE)/extra $(B)/kmod/$(KERNEL)/gcs.ko

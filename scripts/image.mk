@@ -18,7 +18,7 @@ $(B)/uvm/.with: FORCE
 UVM := $(B)/uvm/vmlinuz $(B)/uvm/initrd.img
 image: $(UVM)
 $(UVM) &: $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/bin/gcscrypt $(B)/bin/generichook $(B)/kmod/$(KERNEL)/gcs.ko $(B)/uvm/.kernel $(B)/uvm/.with \
-		scripts/image scripts/pack.sh userspace/agent/network/udhcpc_config.script
+		scripts/image scripts/pack.sh userspace/agent/network/udhcpc_config.script userspace/drivers/install-drivers.sh
 	$(call quiet,IMAGE,$(B)/uvm)WITH='$(WITH)' scripts/image $(KERNEL) $(B)/uvm
 
 demo: image $(B)/bin/uvmctl

@@ -63,6 +63,13 @@ add_dhcp()
 	add_file userspace/agent/network/udhcpc_config.script /sbin/udhcpc_config.script 755
 }
 
+# What loads the host's drivers. busybox has no flock.
+add_drivers()
+{
+	add_file userspace/drivers/install-drivers.sh /bin/install-drivers 755
+	add_program "$(command -v flock)" /usr/bin/flock
+}
+
 add_mkfs()
 {
 	add_program "$(command -v mke2fs || echo /sbin/mke2fs)" /sbin/mke2fs

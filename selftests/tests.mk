@@ -81,7 +81,7 @@ $(T)/.kernel: FORCE
 	@mkdir -p $(@D); echo '$(KERNEL)' | cmp -s - $@ || echo '$(KERNEL)' > $@
 
 $(T)/check.img: $(T)/.kernel $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit \
-		userspace/agent/network/udhcpc_config.script
+		userspace/agent/network/udhcpc_config.script userspace/drivers/install-drivers.sh
 	$(call quiet,INITRD,$@)WITH='xfs crypt' scripts/test-initrd --kernel $(KERNEL) $@ $(VM_TESTS)
 
 check-vm: $(T)/check.img $(T)/disks/layer.ext4
