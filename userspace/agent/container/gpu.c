@@ -106,7 +106,7 @@ static int add_args(const struct container *c, const struct spec *s, struct json
 	return 0;
 }
 
-/* The agent's, and that the tool needs no user namespace. */
+/* The agent's, and that the tool does without its sandbox. */
 static struct json_object *environment(void)
 {
 	struct json_object *env = json_object_new_array();

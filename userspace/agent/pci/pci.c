@@ -26,6 +26,7 @@
 #define DISK_MS 10000
 
 const char *pci_sysfs = "/sys", *pci_dev = "/dev";
+int pci_deadline_ms = 60000;
 
 int64_t pci_now_ms(void)
 {

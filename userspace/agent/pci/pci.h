@@ -11,11 +11,9 @@
 
 #include "error.h"
 
-/* For all devices of a request: the host gives it up after 5 minutes. */
-#define PCI_DEADLINE_MS 60000
-
-/* Where sysfs and devtmpfs are; tests point them to trees of their own. */
+/* Where sysfs and devtmpfs are, and the time for all devices of a request, which the host gives up after 5 minutes; tests have their own. */
 extern const char *pci_sysfs, *pci_dev;
+extern int pci_deadline_ms;
 
 /* CLOCK_MONOTONIC. */
 int64_t pci_now_ms(void);
