@@ -196,6 +196,8 @@ TEST_F_TIMEOUT(container, exec_runs_beside_the_init, 180)
 	ASSERT_EQ(3, send(in.fd, "hi\n", 3, 0));
 	EXPECT_STREQ("got hi\n", host_stream_read(&out, NULL));
 	EXPECT_EQ(6, host_wait(h, "c7", pid));
+	/* Answers are written down as given before the next is sent. */
+	host_call(h, MSG_START, "x", "%s", "");
 	EXPECT_EQ(E_NOT_FOUND, host_wait(h, "c7", pid));
 	host_stream_close(&in);
 	/* Not there: an error, and nothing of it is left. */
