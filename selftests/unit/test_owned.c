@@ -77,7 +77,7 @@ TEST_F(owned, steps_are_undone_in_reverse_and_forgotten)
 	EXPECT_FALSE(is_there(self->path));
 	EXPECT_FALSE(dump_has("thing"));
 	EXPECT_EQ(0, owned_acquire(self->path, NULL, &other, &self->err));
-	EXPECT_EQ(0, owned_remove(self->path, &self->err));
+	EXPECT_EQ(0, owned_remove("path", self->path, &self->err));
 }
 
 TEST_F(owned, a_step_that_fails_can_be_undone_later)
@@ -88,13 +88,13 @@ TEST_F(owned, a_step_that_fails_can_be_undone_later)
 	owned_keep(o);
 	ASSERT_EQ(0, unlink(self->link));
 	ASSERT_EQ(0, mkdir(self->link, 0700));
-	ASSERT_EQ(-1, owned_remove(self->path, &self->err));
+	ASSERT_EQ(-1, owned_remove("path", self->path, &self->err));
 	EXPECT_EQ(EISDIR, self->err.err);
 	EXPECT_NE(NULL, strstr(self->err.text, self->link)) TH_LOG("%s", self->err.text);
 	EXPECT_TRUE(is_there(self->path));
-	EXPECT_EQ(-1, owned_remove(self->path, &self->err));
+	EXPECT_EQ(-1, owned_remove("path", self->path, &self->err));
 	ASSERT_EQ(0, rmdir(self->link));
-	ASSERT_EQ(0, owned_remove(self->path, &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, owned_remove("path", self->path, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_FALSE(is_there(self->path));
 }
 
@@ -126,7 +126,7 @@ TEST_F(owned, a_path_is_one_s_only_and_not_waited_for)
 	EXPECT_EQ(NULL, owned_claim(slash, "other", &self->err));
 	EXPECT_EQ(EEXIST, self->err.err);
 	EXPECT_NE(NULL, strstr(self->err.text, "there is thing already")) TH_LOG("%s", self->err.text);
-	ASSERT_EQ(0, owned_remove(slash, &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, owned_remove("path", slash, &self->err)) TH_LOG("%s", self->err.text);
 	o = owned_claim(self->path, "other", &self->err);
 	ASSERT_NE(NULL, o);
 	EXPECT_EQ(0, owned_undo(o, &self->err));
@@ -151,7 +151,7 @@ TEST_F(owned, what_others_stand_on_stays_and_they_are_named)
 	ASSERT_EQ(0, owned_use(o, below, &self->err));
 	owned_keep(o);
 
-	EXPECT_EQ(-1, owned_remove(self->path, &self->err));
+	EXPECT_EQ(-1, owned_remove("path", self->path, &self->err));
 	EXPECT_EQ(EBUSY, self->err.err);
 	EXPECT_NE(NULL, strstr(self->err.text, "is used by user /run/user")) TH_LOG("%s", self->err.text);
 	EXPECT_TRUE(is_there(self->link));
@@ -160,8 +160,8 @@ TEST_F(owned, what_others_stand_on_stays_and_they_are_named)
 	EXPECT_EQ(0, owned_unused("device 11", &self->err));
 	EXPECT_EQ(0, owned_unused("device", &self->err));
 
-	ASSERT_EQ(0, owned_remove("/run/user", &self->err)) TH_LOG("%s", self->err.text);
-	ASSERT_EQ(0, owned_remove(self->path, &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, owned_remove("path", "/run/user", &self->err)) TH_LOG("%s", self->err.text);
+	ASSERT_EQ(0, owned_remove("path", self->path, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_EQ(0, owned_unused("device 1", &self->err));
 }
 
@@ -180,15 +180,15 @@ TEST_F(owned, a_container_holds_what_is_of_its_kind)
 	owned_unhold(self->path);
 	EXPECT_FALSE(owned_is_held(o));
 	EXPECT_EQ(0, owned_hold("/run/none", "bundle", &self->err));
-	EXPECT_EQ(0, owned_remove(self->path, &self->err));
+	EXPECT_EQ(0, owned_remove("path", self->path, &self->err));
 }
 
 TEST_F(owned, a_link_of_nobody_is_removed_and_nothing_is_success)
 {
 	ASSERT_EQ(0, symlink("/nowhere", self->path));
-	EXPECT_EQ(0, owned_remove(self->path, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, owned_remove("path", self->path, &self->err)) TH_LOG("%s", self->err.text);
 	EXPECT_FALSE(is_there(self->path));
-	EXPECT_EQ(0, owned_remove(self->path, &self->err)) TH_LOG("%s", self->err.text);
+	EXPECT_EQ(0, owned_remove("path", self->path, &self->err)) TH_LOG("%s", self->err.text);
 }
 
 TEST_HARNESS_MAIN

@@ -106,11 +106,10 @@ static int mount_disk(struct owned *o, const struct mapped_disk *disk, char node
 	char device[PATH_MAX], what[64];
 	_cleanup_close_ int disk_fd = -1, fd = -1;
 	enum filesystem wanted;
-	bool made = false;
 
 	if (wanted_filesystem(disk, &wanted, err) < 0)
 		return -1;
-	if (fs_mkdir_p(path, 0700, &made, err) < 0 || (made && owned_push(o, OWNED_DIR, path, err) < 0))
+	if (owned_mkdir(o, path, 0700, err) < 0)
 		return -1;
 	if (options_propagation(disk->options, propagation, PROPAGATION_MAX, err) < 0)
 		return -1;
@@ -186,8 +185,5 @@ int disk_map(const struct mapped_disk *disk, struct gcs_error *err)
 
 int disk_unmap(const struct mapped_disk *disk, struct gcs_error *err)
 {
-	/* It may be a link itself. */
-	if (*disk->mount_path && !path_is_plain(disk->mount_path))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", disk->mount_path);
-	return *disk->mount_path ? owned_remove(disk->mount_path, err) : 0;
+	return *disk->mount_path ? owned_remove("MountPath", disk->mount_path, err) : 0;
 }

@@ -35,6 +35,9 @@ struct owned *owned_claim(const char *path, const char *kind, struct gcs_error *
 /* Remember that a step was taken. On failure it is undone. */
 int owned_push(struct owned *o, enum owned_step step, const char *what, struct gcs_error *err);
 
+/* Make a directory, and remember if it was not there. */
+int owned_mkdir(struct owned *o, const char *path, mode_t mode, struct gcs_error *err);
+
 /* Remember that @o stands on @what: a path on another record's mount, or the name of a device. */
 int owned_use(struct owned *o, const char *what, struct gcs_error *err);
 
@@ -58,8 +61,8 @@ void owned_abandon(struct owned *o);
 /* Returns 1 with *@o, which is the caller's then; 0 if there is none of that @kind (NULL: of any); -1 if it is somebody else's now. */
 int owned_acquire(const char *path, const char *kind, struct owned **o, struct gcs_error *err);
 
-/* Undo what was built on @path; what is not known may be a former agent's, what is not there is success. */
-int owned_remove(const char *path, struct gcs_error *err);
+/* Undo what was built on @path, a request's @field; what is not known may be a former agent's, what is not there is success. */
+int owned_remove(const char *field, const char *path, struct gcs_error *err);
 
 /* An error that names who stands on @device, or 0. */
 int owned_unused(const char *device, struct gcs_error *err);

@@ -105,7 +105,6 @@ static int bind_bundle(const char *path, const struct combined_layers *l, struct
 {
 	_cleanup_free_ char *backing = NULL;
 	struct owned *o;
-	bool made = false;
 	int ret;
 
 	*bundle = NULL;
@@ -126,7 +125,7 @@ static int bind_bundle(const char *path, const struct combined_layers *l, struct
 	if (!o)
 		return -1;
 	if (owned_use(o, l->scratch, err) < 0 || make_dir(m, l->scratch, "/bundle", err) < 0 ||
-	    fs_mkdir_p(path, 0755, &made, err) < 0 || (made && owned_push(o, OWNED_DIR, path, err) < 0))
+	    owned_mkdir(o, path, 0755, err) < 0)
 		goto err_undo;
 	if (mount(backing, path, "", MS_BIND, "") < 0) {
 		gcs_fail(err, errno, HR_FAIL, "%s: bind %s", path, backing);
@@ -144,10 +143,7 @@ err_undo:
 
 static int mount_root(struct owned *o, const struct combined_layers *l, struct gcs_error *err)
 {
-	bool made = false;
-
-	if (fs_mkdir_p(l->root, 0755, &made, err) < 0 || (made && owned_push(o, OWNED_DIR, l->root, err) < 0) ||
-	    overlay_mount(l, err) < 0)
+	if (owned_mkdir(o, l->root, 0755, err) < 0 || overlay_mount(l, err) < 0)
 		return -1;
 	return owned_push(o, OWNED_MOUNT, l->root, err);
 }
@@ -195,26 +191,18 @@ err_root:
 	return -1;
 }
 
-/* Returns 1 with the record of what was bound on the bundle @path, 0 if nothing was, -1 with @err. */
-static int acquire_bundle(const char *path, struct owned **o, struct gcs_error *err)
-{
-	/* What the host has mounted there is the host's to remove. */
-	return owned_acquire(path, BUNDLE, o, err);
-}
-
 int layers_remove(const char *root, struct gcs_error *err)
 {
 	_cleanup_free_ char *path = NULL;
 	struct owned *bundle;
 
-	if (!path_is_plain(root))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "ContainerRootPath \"%s\": not an absolute path without . and ..",
-				root);
+	if (owned_remove("ContainerRootPath", root, err) < 0)
+		return -1;
 	path = bundle_of(root, err);
-	if (!path || owned_remove(root, err) < 0)
+	if (!path)
 		return -1;
 	/* Of a container that was never made. The host may have mounted something there, then it stays. */
-	if (acquire_bundle(path, &bundle, NULL) == 1) {
+	if (owned_acquire(path, BUNDLE, &bundle, NULL) == 1) {
 		if (owned_is_held(bundle))
 			owned_keep(bundle);
 		else
@@ -236,7 +224,7 @@ void layers_unhold_bundle(const char *bundle)
 int layers_release_bundle(const char *bundle, struct gcs_error *err)
 {
 	struct owned *o;
-	int ret = acquire_bundle(bundle, &o, err);
+	int ret = owned_acquire(bundle, BUNDLE, &o, err);
 
 	return ret > 0 ? owned_undo(o, err) : ret;
 }

@@ -174,6 +174,15 @@ int owned_push(struct owned *o, enum owned_step step, const char *what, struct g
 	return gcs_fail(err, ENOMEM, HR_FAIL, "%s %s: %s %s", o->kind, o->path, kinds_of_step[step].name, what);
 }
 
+int owned_mkdir(struct owned *o, const char *path, mode_t mode, struct gcs_error *err)
+{
+	bool made = false;
+
+	if (fs_mkdir_p(path, mode, &made, err) < 0)
+		return -1;
+	return made ? owned_push(o, OWNED_DIR, path, err) : 0;
+}
+
 /* Called with the lock. */
 static struct owned *busy_below(const struct owned *o, const char *what)
 {
@@ -371,11 +380,15 @@ static int adopt(struct owned *o, struct gcs_error *err)
 	return owned_push(o, OWNED_MOUNT, o->path, err);
 }
 
-int owned_remove(const char *path, struct gcs_error *err)
+int owned_remove(const char *field, const char *path, struct gcs_error *err)
 {
 	struct owned *o;
-	int ret = owned_acquire(path, NULL, &o, err);
+	int ret;
 
+	/* It may be a link itself. */
+	if (!path_is_plain(path))
+		return gcs_fail(err, 0, HR_INVALID_ARG, "%s \"%s\": not an absolute path without . and ..", field, path);
+	ret = owned_acquire(path, NULL, &o, err);
 	if (ret < 0)
 		return -1;
 	if (!ret) {

@@ -14,7 +14,7 @@
 #define KIND "share"
 #define MSIZE 65536
 /* For the host's first answers. The kernel would wait for ever, and the host gives up a request after 5 minutes. */
-#define ANSWER_DEADLINE_S 10
+#define ANSWER_DEADLINE_MS 10000
 /* One page, of which the last byte ends the string. */
 #define MOUNT_DATA_MAX 4095
 
@@ -43,8 +43,7 @@ static int mount_in_time(const struct mapped_directory *dir, const char *data, i
 
 	if (err)
 		return err;
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += ANSWER_DEADLINE_S;
+	deadline = deadline_after_ms(ANSWER_DEADLINE_MS);
 	err = pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline);
 	if (err) {
 		shutdown(fd, SHUT_RDWR);
@@ -57,10 +56,10 @@ static int mount_in_time(const struct mapped_directory *dir, const char *data, i
 static int mount_share(struct owned *o, const struct mapped_directory *dir, int fd, struct gcs_error *err)
 {
 	_cleanup_free_ char *data = NULL;
-	bool made = false, mounted = false;
+	bool mounted = false;
 	int len, e;
 
-	if (fs_mkdir_p(dir->mount_path, 0700, &made, err) < 0 || (made && owned_push(o, OWNED_DIR, dir->mount_path, err) < 0))
+	if (owned_mkdir(o, dir->mount_path, 0700, err) < 0)
 		return -1;
 	len = asprintf(&data, "trans=fd,rfdno=%d,wfdno=%d,msize=%d%s%s", fd, fd, MSIZE, *dir->name ? ",aname=" : "", dir->name);
 	if (len < 0) {
@@ -107,7 +106,5 @@ int share_map(const struct mapped_directory *dir, struct gcs_error *err)
 
 int share_unmap(const char *path, struct gcs_error *err)
 {
-	if (!path_is_plain(path))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", path);
-	return owned_remove(path, err);
+	return owned_remove("MountPath", path, err);
 }

@@ -119,7 +119,6 @@ static int build(struct owned *o, const struct vpmem *v, const char *device, str
 	char node[PATH_MAX], what[64];
 	_cleanup_close_ int fd = -1;
 	enum filesystem fs;
-	bool made = false;
 
 	if (wait_node(v->device, node, err) < 0 || owned_use(o, device, err) < 0 || (v->is_part && map_part(o, v, node, err) < 0))
 		return -1;
@@ -133,7 +132,7 @@ static int build(struct owned *o, const struct vpmem *v, const char *device, str
 	snprintf(what, sizeof(what), "verity-pmem%u-%llu", v->device, (unsigned long long)v->offset);
 	if (verity_map(o, what, node, err) < 0)
 		return -1;
-	if (fs_mkdir_p(v->mount_path, 0700, &made, err) < 0 || (made && owned_push(o, OWNED_DIR, v->mount_path, err) < 0))
+	if (owned_mkdir(o, v->mount_path, 0700, err) < 0)
 		return -1;
 	if (mount_ext4(node, v->mount_path, err) < 0)
 		return -1;
@@ -161,7 +160,5 @@ int vpmem_map(const struct vpmem *v, struct gcs_error *err)
 
 int vpmem_unmap(const char *mount_path, struct gcs_error *err)
 {
-	if (!path_is_plain(mount_path))
-		return gcs_fail(err, 0, HR_INVALID_ARG, "MountPath \"%s\": not an absolute path without . and ..", mount_path);
-	return owned_remove(mount_path, err);
+	return owned_remove("MountPath", mount_path, err);
 }
