@@ -13,12 +13,11 @@
 
 #include <linux/dm-ioctl.h>
 
+#include "disks.h"
 #include "plug.h"
+#include "shell.h"
 #include "oci.h"
 #include "kselftest_harness.h"
-
-#define E_FAIL (-2147467259)
-#define E_ARG (-2147024809)
 
 #define MIB (1 << 20)
 #define BLOCK 4096
@@ -52,7 +51,7 @@ FIXTURE_TEARDOWN(crypt)
 
 static int64_t encrypt(struct host *h, const char *path, int lun, const char *type)
 {
-	return map_disk(h, "{\"MountPath\":\"%s\",\"Lun\":%d," ENCRYPTED, path, lun, type);
+	return request_map_as(h, "{\"MountPath\":\"%s\",\"Lun\":%d," ENCRYPTED, path, lun, type);
 }
 
 static char *read_disk(const struct host *h, const char *node, size_t size)
@@ -130,7 +129,7 @@ TEST_F_TIMEOUT(crypt, the_disk_shows_nothing_of_what_is_written_and_a_bit_that_f
 	int fd, wrong = 0;
 
 	ASSERT_EQ(0, system("touch /run/marker"));
-	ASSERT_EQ(0, encrypt(h, PATH, 1, "ext4")) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, encrypt(h, PATH, 1, "ext4")) TH_LOG("%s", request_error(h));
 	/* The key is the kernel's: not in a keyslot, not in the table, and nothing was written anywhere but to the log. */
 	files = vm_shell(h, "find / /run /tmp -xdev -newer /run/marker -type f ! -path '/proc/*' ! -path '/sys/*' ! -path '%s*'",
 			   self->h.log);
@@ -166,7 +165,7 @@ TEST_F_TIMEOUT(crypt, the_disk_shows_nothing_of_what_is_written_and_a_bit_that_f
 	close(fd);
 
 	/* A V1 host's Remove does not say that it is encrypted. */
-	ASSERT_EQ(0, unmap_disk(h, PATH, 1)) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, request_unmap(h, PATH, 0, 1)) TH_LOG("%s", request_error(h));
 	munmap(before, SIZE);
 	munmap(after, SIZE);
 	unlink("/run/marker");
@@ -183,23 +182,23 @@ TEST_F_TIMEOUT(crypt, a_container_has_its_scratch_on_an_encrypted_disk_with_xfs,
 	plug_in(h, 40, "big");
 	/* Twice: of what was there nothing is found again. */
 	for (int i = 0; i < 2; i++) {
-		ASSERT_EQ(0, encrypt(h, PATH, 40, "xfs")) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, encrypt(h, PATH, 40, "xfs")) TH_LOG("%s", request_error(h));
 		EXPECT_STREQ("", vm_shell(h, "ls %s", PATH));
 		EXPECT_NE(NULL, strstr(vm_shell(h, "grep %s /proc/mounts", PATH), " xfs "));
-		ASSERT_EQ(0, combine_layers(h, "Add", "/run/gcs/c/e/rootfs", LAYER, PATH "/scratch/e")) TH_LOG("%s", answer_error(h));
-		ASSERT_EQ(0, oci_create_spec(h, "e", spec)) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, request_layers(h, "Add", "/run/gcs/c/e/rootfs", LAYER, PATH "/scratch/e")) TH_LOG("%s", request_error(h));
+		ASSERT_EQ(0, oci_create_spec(h, "e", spec)) TH_LOG("%s", request_error(h));
 		pid = oci_start(h, "e", NULL, &out, NULL);
-		ASSERT_LT(0, pid) TH_LOG("%s", answer_error(h));
+		ASSERT_LT(0, pid) TH_LOG("%s", request_error(h));
 		EXPECT_STREQ("kept\n", host_stream_read(&out, NULL));
 		EXPECT_EQ(0, host_wait(h, "e", pid));
 		host_notified(h, "e", NULL);
-		EXPECT_EQ(0, combine_layers(h, "Remove", "/run/gcs/c/e/rootfs", LAYER, PATH "/scratch/e"));
+		EXPECT_EQ(0, request_layers(h, "Remove", "/run/gcs/c/e/rootfs", LAYER, PATH "/scratch/e"));
 		EXPECT_EQ(0, host_call(h, MSG_DELETE_CONTAINER_STATE, "e", "%s", ""));
-		EXPECT_EQ(E_FAIL, eject_disk(h, 40));
-		ASSERT_EQ(0, unmap_disk(h, PATH, 40)) TH_LOG("%s", answer_error(h));
+		EXPECT_EQ(E_FAIL, request_eject(h, 0, 40));
+		ASSERT_EQ(0, request_unmap(h, PATH, 0, 40)) TH_LOG("%s", request_error(h));
 		host_forget_over(h);
 	}
-	EXPECT_EQ(0, eject_disk(h, 40)) TH_LOG("%s", answer_error(h));
+	EXPECT_EQ(0, request_eject(h, 0, 40)) TH_LOG("%s", request_error(h));
 	plug_out(h, 40);
 	ASSERT_EQ(0, system("rm -rf /run/test"));
 	free(spec);
@@ -212,25 +211,25 @@ TEST_F_TIMEOUT(crypt, what_cannot_be_encrypted_is_refused_before_and_a_failure_l
 
 	ASSERT_EQ(0, system("mkdir -p /run/mounts/scsi"));
 	sum = vm_shell(h, "head -c 4194304 %s | sha256sum", node);
-	EXPECT_EQ(E_ARG, map_disk(h, "{\"MountPath\":\"" PATH "\",\"Lun\":1,\"BlockDev\":true," ENCRYPTED, "ext4"));
-	EXPECT_EQ(E_ARG, map_disk(h, "{\"MountPath\":\"" PATH "\",\"Lun\":1,\"ReadOnly\":true," ENCRYPTED, "ext4"));
-	EXPECT_EQ(E_ARG, map_disk(h, "{\"MountPath\":\"" PATH "\",\"Lun\":1," ENCRYPTED, "btrfs"));
-	EXPECT_EQ(E_ARG, map_disk(h, "{\"MountPath\":\"" PATH "\",\"Lun\":1,\"Encrypted\":true,\"Filesystem\":\"xfs\"}"));
-	EXPECT_NE(NULL, strstr(answer_error(h), "EnsureFilesystem")) TH_LOG("%s", answer_error(h));
+	EXPECT_EQ(E_ARG, request_map_as(h, "{\"MountPath\":\"" PATH "\",\"Lun\":1,\"BlockDev\":true," ENCRYPTED, "ext4"));
+	EXPECT_EQ(E_ARG, request_map_as(h, "{\"MountPath\":\"" PATH "\",\"Lun\":1,\"ReadOnly\":true," ENCRYPTED, "ext4"));
+	EXPECT_EQ(E_ARG, request_map_as(h, "{\"MountPath\":\"" PATH "\",\"Lun\":1," ENCRYPTED, "btrfs"));
+	EXPECT_EQ(E_ARG, request_map_as(h, "{\"MountPath\":\"" PATH "\",\"Lun\":1,\"Encrypted\":true,\"Filesystem\":\"xfs\"}"));
+	EXPECT_NE(NULL, strstr(request_error(h), "EnsureFilesystem")) TH_LOG("%s", request_error(h));
 	EXPECT_STREQ(sum, vm_shell(h, "head -c 4194304 %s | sha256sum", node));
 
 	/* mkfs.xfs says that the disk is too small. */
 	EXPECT_EQ(E_FAIL, encrypt(h, PATH, 1, "xfs"));
-	EXPECT_NE(NULL, strstr(answer_error(h), "mkfs.xfs")) TH_LOG("%s", answer_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), "mkfs.xfs")) TH_LOG("%s", request_error(h));
 	EXPECT_STREQ(self->before, vm_traces(h));
 	/* The disk is too small for a header. */
 	plug_qmp(h, "blockdev-add", "\"driver\": \"null-co\", \"node-name\": \"tiny\", \"size\": 65536, \"read-zeroes\": true");
 	plug_in(h, 41, "tiny");
 	EXPECT_EQ(E_FAIL, encrypt(h, PATH, 41, "ext4"));
-	EXPECT_NE(NULL, strstr(answer_error(h), plug_node(h, 41))) TH_LOG("%s", answer_error(h));
-	EXPECT_NE(NULL, strstr(answer_error(h), "gcscrypt")) TH_LOG("%s", answer_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), plug_node(h, 41))) TH_LOG("%s", request_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), "gcscrypt")) TH_LOG("%s", request_error(h));
 	EXPECT_STREQ(self->before, vm_traces(h));
-	EXPECT_EQ(0, eject_disk(h, 41)) TH_LOG("%s", answer_error(h));
+	EXPECT_EQ(0, request_eject(h, 0, 41)) TH_LOG("%s", request_error(h));
 	plug_out(h, 41);
 	plug_qmp(h, "blockdev-del", "\"node-name\": \"tiny\"");
 	/* Not a directory to mount on. */
@@ -239,9 +238,9 @@ TEST_F_TIMEOUT(crypt, what_cannot_be_encrypted_is_refused_before_and_a_failure_l
 	ASSERT_EQ(0, unlink(PATH));
 	EXPECT_STREQ(self->before, vm_traces(h));
 	/* None of this has kept the disk busy. */
-	ASSERT_EQ(0, encrypt(h, PATH, 1, "ext4")) TH_LOG("%s", answer_error(h));
-	ASSERT_EQ(0, unmap_disk(h, PATH, 1)) TH_LOG("%s", answer_error(h));
-	ASSERT_EQ(0, unmap_disk(h, PATH, 1)) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, encrypt(h, PATH, 1, "ext4")) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, request_unmap(h, PATH, 0, 1)) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, request_unmap(h, PATH, 0, 1)) TH_LOG("%s", request_error(h));
 }
 
 TEST_F_TIMEOUT(crypt, a_disk_that_is_encrypted_is_not_given_to_another_path, 120)
@@ -251,20 +250,20 @@ TEST_F_TIMEOUT(crypt, a_disk_that_is_encrypted_is_not_given_to_another_path, 120
 	uint64_t a, b;
 	bool first;
 
-	ASSERT_EQ(0, encrypt(h, PATH, 1, "ext4")) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, encrypt(h, PATH, 1, "ext4")) TH_LOG("%s", request_error(h));
 	ASSERT_EQ(0, system("echo mine > " PATH "/file; sync"));
 	EXPECT_EQ(E_FAIL, encrypt(h, PATH, 1, "ext4"));
 	EXPECT_EQ(E_FAIL, encrypt(h, other, 1, "ext4"));
 	/* Nor is it formatted for who does not want it encrypted. */
-	EXPECT_EQ(E_FAIL, map_disk(h, "{\"MountPath\":\"%s\",\"Lun\":1,\"EnsureFilesystem\":true,\"Filesystem\":\"ext4\"}", other));
-	EXPECT_EQ(E_FAIL, map_disk(h, "{\"MountPath\":\"%s\",\"Lun\":1,\"EnsureFilesystem\":true,\"Filesystem\":\"xfs\"}", other));
+	EXPECT_EQ(E_FAIL, request_map_as(h, "{\"MountPath\":\"%s\",\"Lun\":1,\"EnsureFilesystem\":true,\"Filesystem\":\"ext4\"}", other));
+	EXPECT_EQ(E_FAIL, request_map_as(h, "{\"MountPath\":\"%s\",\"Lun\":1,\"EnsureFilesystem\":true,\"Filesystem\":\"xfs\"}", other));
 	EXPECT_NE(0, access(other, F_OK));
 	ASSERT_EQ(0, system("echo 3 > /proc/sys/vm/drop_caches; grep -qx mine " PATH "/file"));
 	/* In use: the Remove is refused, and can be repeated. */
 	ASSERT_EQ(0, chdir(PATH));
-	EXPECT_EQ(E_FAIL, unmap_disk(h, PATH, 1));
+	EXPECT_EQ(E_FAIL, request_unmap(h, PATH, 0, 1));
 	ASSERT_EQ(0, chdir("/"));
-	ASSERT_EQ(0, unmap_disk(h, PATH, 1)) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, request_unmap(h, PATH, 0, 1)) TH_LOG("%s", request_error(h));
 
 	/* Two at once: one has it. */
 	a = host_ask(h, MSG_MODIFY_SETTINGS, Z, ",\"Request\":{\"ResourceType\":\"MappedVirtualDisk\",\"Settings\":"
@@ -273,7 +272,7 @@ TEST_F_TIMEOUT(crypt, a_disk_that_is_encrypted_is_not_given_to_another_path, 120
 		     "{\"MountPath\":\"%s\",\"Lun\":1," ENCRYPTED "}", other, "ext4");
 	first = answer_result(host_answer(h, a)) == 0;
 	EXPECT_EQ(first ? E_FAIL : 0, answer_result(host_answer(h, b)));
-	ASSERT_EQ(0, unmap_disk(h, first ? PATH : other, 1)) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, request_unmap(h, first ? PATH : other, 0, 1)) TH_LOG("%s", request_error(h));
 }
 
 TEST_F_TIMEOUT(crypt, what_a_former_agent_has_left_is_removed_or_replaced, 120)
@@ -281,21 +280,21 @@ TEST_F_TIMEOUT(crypt, what_a_former_agent_has_left_is_removed_or_replaced, 120)
 	struct host *h = &self->h;
 	char command[256];
 
-	ASSERT_EQ(0, encrypt(h, PATH, 1, "ext4")) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, encrypt(h, PATH, 1, "ext4")) TH_LOG("%s", request_error(h));
 	host_stop(h);
 	host_start(h, true, NULL);
 	ASSERT_EQ(0, system("test -d " PATH "/lost+found"));
 	/* It is in use, although this agent does not know it. */
 	EXPECT_EQ(E_FAIL, encrypt(h, "/run/mounts/scsi/other", 1, "ext4"));
-	EXPECT_NE(NULL, strstr(answer_error(h), "busy")) TH_LOG("%s", answer_error(h));
-	ASSERT_EQ(0, unmap_disk(h, PATH, 1)) TH_LOG("%s", answer_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), "busy")) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, request_unmap(h, PATH, 0, 1)) TH_LOG("%s", request_error(h));
 	EXPECT_STREQ(self->before, vm_traces(h));
 
 	/* One that died between encryption and mount. */
 	snprintf(command, sizeof(command), "gcscrypt open %s " NAME, plug_node(h, 1));
 	ASSERT_EQ(0, system(command));
-	ASSERT_EQ(0, encrypt(h, PATH, 1, "ext4")) TH_LOG("%s", answer_error(h));
-	ASSERT_EQ(0, unmap_disk(h, PATH, 1)) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, encrypt(h, PATH, 1, "ext4")) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, request_unmap(h, PATH, 0, 1)) TH_LOG("%s", request_error(h));
 }
 
 TEST_F_TIMEOUT(crypt, a_disk_that_the_host_takes_away_is_let_go, 120)
@@ -304,16 +303,16 @@ TEST_F_TIMEOUT(crypt, a_disk_that_the_host_takes_away_is_let_go, 120)
 
 	plug_in(h, 42, "big");
 	for (int i = 0; i < 2; i++) {
-		ASSERT_EQ(0, encrypt(h, PATH, 42, i ? "xfs" : "ext4")) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, encrypt(h, PATH, 42, i ? "xfs" : "ext4")) TH_LOG("%s", request_error(h));
 		plug_out(h, 42);
 		EXPECT_NE(0, system("dd if=/dev/zero of=" PATH "/file bs=64k count=4 conv=fsync 2>/dev/null"));
-		ASSERT_EQ(0, unmap_disk(h, PATH, 42)) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, request_unmap(h, PATH, 0, 42)) TH_LOG("%s", request_error(h));
 		EXPECT_STREQ(self->before, vm_traces(h));
 		plug_in(h, 42, "big");
 	}
-	ASSERT_EQ(0, encrypt(h, PATH, 42, "ext4")) TH_LOG("%s", answer_error(h));
-	ASSERT_EQ(0, unmap_disk(h, PATH, 42)) TH_LOG("%s", answer_error(h));
-	EXPECT_EQ(0, eject_disk(h, 42)) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, encrypt(h, PATH, 42, "ext4")) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, request_unmap(h, PATH, 0, 42)) TH_LOG("%s", request_error(h));
+	EXPECT_EQ(0, request_eject(h, 0, 42)) TH_LOG("%s", request_error(h));
 	plug_out(h, 42);
 }
 

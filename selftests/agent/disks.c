@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Disks that come and go, by QEMU's monitor. */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -170,6 +171,17 @@ const char *scsi_settings(unsigned int controller, unsigned int lun)
 int64_t request_map(struct host *h, const char *path, unsigned int controller, unsigned int lun)
 {
 	return modify(h, "Add", "MappedVirtualDisk", disk_settings(path, controller, lun, ",\"ReadOnly\":true,\"Options\":[\"ro\"]"));
+}
+
+int64_t request_map_as(struct host *h, const char *format, ...)
+{
+	char *text = next_buffer();
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, 1024, format, ap);
+	va_end(ap);
+	return modify(h, "Add", "MappedVirtualDisk", text);
 }
 
 int64_t request_unmap(struct host *h, const char *path, unsigned int controller, unsigned int lun)

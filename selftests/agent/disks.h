@@ -46,8 +46,9 @@ int64_t modify(struct host *h, const char *request, const char *resource, const 
 const char *disk_settings(const char *path, unsigned int controller, unsigned int lun, const char *more);
 const char *scsi_settings(unsigned int controller, unsigned int lun);
 
-/* MappedVirtualDisk of a read-only ext4, and SCSIDevice Remove. */
+/* MappedVirtualDisk of a read-only ext4, or with the settings @format, and SCSIDevice Remove. */
 int64_t request_map(struct host *h, const char *path, unsigned int controller, unsigned int lun);
+int64_t request_map_as(struct host *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int64_t request_unmap(struct host *h, const char *path, unsigned int controller, unsigned int lun);
 int64_t request_eject(struct host *h, unsigned int controller, unsigned int lun);
 

@@ -11,12 +11,12 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "disks.h"
 #include "plug.h"
+#include "shell.h"
 #include "host_io.h"
 #include "oci.h"
 #include "kselftest_harness.h"
-
-#define E_FAIL (-2147467259)
 
 #define BLOCK 4096
 #define PATH "/run/mounts/scsi/fs"
@@ -49,14 +49,14 @@ FIXTURE_TEARDOWN(filesystem)
 
 static int64_t ensure(struct host *h, int lun, const char *type)
 {
-	return map_disk(h, "{\"MountPath\":\"" PATH "\",\"Lun\":%d," ENSURE, lun, type);
+	return request_map_as(h, "{\"MountPath\":\"" PATH "\",\"Lun\":%d," ENSURE, lun, type);
 }
 
 /* As the host does it. */
 static void take_away(struct host *h, int lun)
 {
-	if (eject_disk(h, lun) != 0)
-		host_fail(h, "%s", answer_error(h));
+	if (request_eject(h, 0, lun) != 0)
+		host_fail(h, "%s", request_error(h));
 	plug_out(h, lun);
 }
 
@@ -87,21 +87,21 @@ TEST_F_TIMEOUT(filesystem, what_is_there_is_found_again_and_what_is_not_is_made,
 	plug_in(h, 43, "big");
 	for (int i = 0; i < 2; i++) {
 		/* The second has the first's on it. */
-		ASSERT_EQ(0, ensure(h, 43, types[i])) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, ensure(h, 43, types[i])) TH_LOG("%s", request_error(h));
 		EXPECT_EQ(0, shell("grep -q ' " PATH " %s ' /proc/mounts", types[i]));
 		EXPECT_NE(0, access(PATH "/file", F_OK));
 		ASSERT_EQ(0, shell("echo kept > " PATH "/file"));
-		ASSERT_EQ(0, unmap_disk(h, PATH, 43)) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, request_unmap(h, PATH, 0, 43)) TH_LOG("%s", request_error(h));
 		/* Without a word about the type, with the wrong one, and read-only. */
-		ASSERT_EQ(0, map_disk(h, "{\"MountPath\":\"" PATH "\",\"Lun\":43,\"ReadOnly\":true}")) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, request_map_as(h, "{\"MountPath\":\"" PATH "\",\"Lun\":43,\"ReadOnly\":true}")) TH_LOG("%s", request_error(h));
 		EXPECT_EQ(0, shell("grep -qx kept " PATH "/file"));
-		ASSERT_EQ(0, unmap_disk(h, PATH, 43)) TH_LOG("%s", answer_error(h));
-		EXPECT_EQ(E_FAIL, map_disk(h, "{\"MountPath\":\"" PATH "\",\"Lun\":43,\"Filesystem\":\"%s\"}", types[!i]));
-		EXPECT_EQ(E_FAIL, map_disk(h, "{\"MountPath\":\"" PATH "\",\"Lun\":43,\"ReadOnly\":true," ENSURE, types[!i]));
-		EXPECT_NE(NULL, strstr(answer_error(h), "not formatted")) TH_LOG("%s", answer_error(h));
-		ASSERT_EQ(0, ensure(h, 43, types[i])) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, request_unmap(h, PATH, 0, 43)) TH_LOG("%s", request_error(h));
+		EXPECT_EQ(E_FAIL, request_map_as(h, "{\"MountPath\":\"" PATH "\",\"Lun\":43,\"Filesystem\":\"%s\"}", types[!i]));
+		EXPECT_EQ(E_FAIL, request_map_as(h, "{\"MountPath\":\"" PATH "\",\"Lun\":43,\"ReadOnly\":true," ENSURE, types[!i]));
+		EXPECT_NE(NULL, strstr(request_error(h), "not formatted")) TH_LOG("%s", request_error(h));
+		ASSERT_EQ(0, ensure(h, 43, types[i])) TH_LOG("%s", request_error(h));
 		EXPECT_EQ(0, shell("grep -qx kept " PATH "/file"));
-		ASSERT_EQ(0, unmap_disk(h, PATH, 43)) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, request_unmap(h, PATH, 0, 43)) TH_LOG("%s", request_error(h));
 	}
 	take_away(h, 43);
 }
@@ -122,9 +122,9 @@ TEST_F_TIMEOUT(filesystem, a_disk_that_cannot_be_read_is_never_formatted, 120)
 		 "[{\"event\": \"none\", \"iotype\": \"read\", \"errno\": 5, \"once\": false}]");
 	plug_in(h, 44, "bad");
 	EXPECT_EQ(E_FAIL, ensure(h, 44, "ext4"));
-	EXPECT_NE(NULL, strstr(answer_error(h), "read: Input/output error")) TH_LOG("%s", answer_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), "read: Input/output error")) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(E_FAIL, ensure(h, 44, "xfs"));
-	EXPECT_NE(NULL, strstr(answer_error(h), "read: Input/output error")) TH_LOG("%s", answer_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), "read: Input/output error")) TH_LOG("%s", request_error(h));
 	EXPECT_STREQ(self->before, vm_traces(h));
 	take_away(h, 44);
 	plug_qmp(h, "blockdev-del", "\"node-name\": \"bad\"");
@@ -145,29 +145,29 @@ TEST_F_TIMEOUT(filesystem, a_full_scratch_is_an_error_that_leaves_nothing_and_a_
 
 	oci_make_layer(h);
 	ASSERT_EQ(0, wipe(plug_node(h, 1)));
-	ASSERT_EQ(0, ensure(h, 1, "ext4")) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, ensure(h, 1, "ext4")) TH_LOG("%s", request_error(h));
 	mounts = vm_traces(h);
 	ASSERT_NE(0, shell("cat /dev/zero > " PATH "/fill 2>/dev/null"));
-	EXPECT_EQ(E_FAIL, combine_layers(h, "Add", root, LAYER, scratch));
-	EXPECT_NE(NULL, strstr(answer_error(h), "No space left on device")) TH_LOG("%s", answer_error(h));
-	EXPECT_NE(NULL, strstr(answer_error(h), scratch)) TH_LOG("%s", answer_error(h));
+	EXPECT_EQ(E_FAIL, request_layers(h, "Add", root, LAYER, scratch));
+	EXPECT_NE(NULL, strstr(request_error(h), "No space left on device")) TH_LOG("%s", request_error(h));
+	EXPECT_NE(NULL, strstr(request_error(h), scratch)) TH_LOG("%s", request_error(h));
 	EXPECT_STREQ(mounts, vm_traces(h));
 	EXPECT_NE(0, access(PATH "/scratch", F_OK));
 	EXPECT_NE(0, access(root, F_OK));
 
 	ASSERT_EQ(0, unlink(PATH "/fill"));
-	ASSERT_EQ(0, combine_layers(h, "Add", root, LAYER, scratch)) TH_LOG("%s", answer_error(h));
-	ASSERT_EQ(0, oci_create_spec(h, "full", spec)) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, request_layers(h, "Add", root, LAYER, scratch)) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, oci_create_spec(h, "full", spec)) TH_LOG("%s", request_error(h));
 	pid = oci_start(h, "full", NULL, &out, &err);
-	ASSERT_LT(0, pid) TH_LOG("%s", answer_error(h));
+	ASSERT_LT(0, pid) TH_LOG("%s", request_error(h));
 	EXPECT_STREQ("/bin/busybox\n", host_stream_read(&out, NULL));
 	text = host_stream_read(&err, NULL);
 	EXPECT_NE(NULL, strstr(text, "No space left on device")) TH_LOG("%s", text);
 	EXPECT_EQ(0, host_wait(h, "full", pid));
 	host_notified(h, "full", NULL);
-	EXPECT_EQ(0, combine_layers(h, "Remove", root, LAYER, scratch)) TH_LOG("%s", answer_error(h));
-	EXPECT_EQ(0, host_call(h, MSG_DELETE_CONTAINER_STATE, "full", "%s", "")) TH_LOG("%s", answer_error(h));
-	ASSERT_EQ(0, unmap_disk(h, PATH, 1)) TH_LOG("%s", answer_error(h));
+	EXPECT_EQ(0, request_layers(h, "Remove", root, LAYER, scratch)) TH_LOG("%s", request_error(h));
+	EXPECT_EQ(0, host_call(h, MSG_DELETE_CONTAINER_STATE, "full", "%s", "")) TH_LOG("%s", request_error(h));
+	ASSERT_EQ(0, request_unmap(h, PATH, 0, 1)) TH_LOG("%s", request_error(h));
 	/* For those who come after us it is not full. */
 	ASSERT_EQ(0, wipe(plug_node(h, 1)));
 	ASSERT_EQ(0, shell("rm -rf /run/test"));
@@ -207,13 +207,13 @@ TEST_F_TIMEOUT(filesystem, a_bit_that_has_flipped_in_its_structures_is_an_error_
 		unsigned int bit = rand_r(&seed) % 8;
 
 		ASSERT_EQ(0, flip(node, at, bit));
-		if (map_disk(h, "{\"MountPath\":\"" PATH "\",\"Lun\":43,\"ReadOnly\":true}") == 0) {
+		if (request_map_as(h, "{\"MountPath\":\"" PATH "\",\"Lun\":43,\"ReadOnly\":true}") == 0) {
 			mounted++;
 			EXPECT_EQ(0, shell("f=" PATH "/file; ! cat $f > /run/read 2>/dev/null || "
 					     "yes right | head -c 20000 | cmp -s - /run/read")) TH_LOG("byte %ld bit %u", at, bit);
-			ASSERT_EQ(0, unmap_disk(h, PATH, 43)) TH_LOG("%s", answer_error(h));
+			ASSERT_EQ(0, request_unmap(h, PATH, 0, 43)) TH_LOG("%s", request_error(h));
 		} else {
-			EXPECT_NE(NULL, strstr(answer_error(h), node)) TH_LOG("%s", answer_error(h));
+			EXPECT_NE(NULL, strstr(request_error(h), node)) TH_LOG("%s", request_error(h));
 			EXPECT_STREQ(self->before, vm_traces(h));
 		}
 		ASSERT_EQ(0, flip(node, at, bit));
@@ -221,9 +221,9 @@ TEST_F_TIMEOUT(filesystem, a_bit_that_has_flipped_in_its_structures_is_an_error_
 	/* Both have happened, and with all bits back all is well. */
 	EXPECT_LT(0, mounted);
 	EXPECT_GT(FLIPS, mounted);
-	ASSERT_EQ(0, map_disk(h, "{\"MountPath\":\"" PATH "\",\"Lun\":43,\"ReadOnly\":true}")) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, request_map_as(h, "{\"MountPath\":\"" PATH "\",\"Lun\":43,\"ReadOnly\":true}")) TH_LOG("%s", request_error(h));
 	EXPECT_EQ(0, shell("yes right | head -c 20000 | cmp - " PATH "/file"));
-	ASSERT_EQ(0, unmap_disk(h, PATH, 43)) TH_LOG("%s", answer_error(h));
+	ASSERT_EQ(0, request_unmap(h, PATH, 0, 43)) TH_LOG("%s", request_error(h));
 	ASSERT_EQ(0, shell("rmdir /run/by-hand; rm -f /run/read"));
 	take_away(h, 43);
 }
@@ -246,10 +246,10 @@ TEST_F_TIMEOUT(filesystem, nothing_but_mkfs_and_mount_takes_time, 300)
 	for (i = 0; i < 3 || (i < ROUNDS && agent > hand * 12 / 10); i++) {
 		ASSERT_EQ(0, wipe(node));
 		start = host_now_ms();
-		ASSERT_EQ(0, ensure(h, 45, "ext4")) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, ensure(h, 45, "ext4")) TH_LOG("%s", request_error(h));
 		took = host_now_ms() - start;
 		agent = took < agent ? took : agent;
-		ASSERT_EQ(0, unmap_disk(h, PATH, 45)) TH_LOG("%s", answer_error(h));
+		ASSERT_EQ(0, request_unmap(h, PATH, 0, 45)) TH_LOG("%s", request_error(h));
 
 		ASSERT_EQ(0, wipe(node));
 		start = host_now_ms();

@@ -3,13 +3,13 @@
  * Conformance: adapters in a pod's network namespace (storage-and-network.md section 10), with interfaces that QEMU plugs, and what
  * goes over them.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "nic.h"
 #include "pod.h"
+#include "shell.h"
 #include "kselftest_harness.h"
 
 #define E_FAIL (-2147467259)
@@ -27,36 +27,14 @@ FIXTURE(network)
 	char *before;
 };
 
-static char *shell(struct host *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* What a command of the VM prints; malloc'd. */
-static char *shell(struct host *h, const char *format, ...)
-{
-	char *command, *text = calloc(1, 1 << 14);
-	va_list ap;
-	FILE *f;
-
-	va_start(ap, format);
-	if (vasprintf(&command, format, ap) < 0)
-		host_fail(h, "no memory");
-	va_end(ap);
-	f = popen(command, "re");
-	if (!f || !text)
-		host_fail(h, "%s", command);
-	text[fread(text, 1, (1 << 14) - 1, f)] = '\0';
-	pclose(f);
-	free(command);
-	return text;
-}
-
-/* The same in the namespace of a process. */
+/* vm_shell() in the namespace of a process. */
 #define in_pod(h, pid, format, ...) \
-	shell(h, "nsenter -t %d -n sh -c '" format "' 2>&1", (int)(pid), ##__VA_ARGS__)
+	vm_shell(h, "nsenter -t %d -n sh -c '" format "' 2>&1", (int)(pid), ##__VA_ARGS__)
 
 /* Everything about the agent's own namespace, but numbers and names of interfaces, which the order of events decides. */
 static char *own_network(struct host *h)
 {
-	return shell(h, "for i in /sys/class/net/*; do cat $i/address $i/mtu $i/flags; done | sort; ip addr | grep inet; "
+	return vm_shell(h, "for i in /sys/class/net/*; do cat $i/address $i/mtu $i/flags; done | sort; ip addr | grep inet; "
 			"ip route; ip -6 route | grep -v lo; ip rule");
 }
 
@@ -83,15 +61,15 @@ FIXTURE_TEARDOWN(network)
 		return;
 	for (int n = 0; n < NICS; n++)
 		if (self->plugged[n]) {
-			EXPECT_NE(NULL, strstr(shell(&self->h, "cat /sys/class/net/%s/mtu /sys/class/net/%s/flags",
+			EXPECT_NE(NULL, strstr(vm_shell(&self->h, "cat /sys/class/net/%s/mtu /sys/class/net/%s/flags",
 						     nic_name(&self->h, n), nic_name(&self->h, n)), "1500\n0x1002\n"));
 			nic_unplug(&self->h, n);
 		}
 	EXPECT_STREQ(self->before, own_network(&self->h));
 	/* No thread is elsewhere, no namespace is held. */
-	EXPECT_STREQ(shell(&self->h, "readlink /proc/self/ns/net"),
-		     shell(&self->h, "for t in /proc/%d/task/*; do readlink $t/ns/net; done | sort -u", (int)self->h.agent));
-	EXPECT_STREQ("0\n", shell(&self->h, "ls -l /proc/%d/fd | grep -c net:", (int)self->h.agent));
+	EXPECT_STREQ(vm_shell(&self->h, "readlink /proc/self/ns/net"),
+		     vm_shell(&self->h, "for t in /proc/%d/task/*; do readlink $t/ns/net; done | sort -u", (int)self->h.agent));
+	EXPECT_STREQ("0\n", vm_shell(&self->h, "ls -l /proc/%d/fd | grep -c net:", (int)self->h.agent));
 	host_stop(&self->h);
 }
 
@@ -341,14 +319,14 @@ TEST_F_TIMEOUT(network, older_hosts_dhcp_and_the_namespace_of_the_vm, 240)
 	init = run(h, "n2", spec, NULL);
 	ASSERT_EQ(0, add(self, 2, 1, ",\"PolicyBasedRouting\":true,\"IPConfigs\":[" IP("10.9.1.2", 24) "]"))
 		TH_LOG("%s", error(h));
-	text = shell(h, "ip addr; ip route; ip rule");
+	text = vm_shell(h, "ip addr; ip route; ip rule");
 	EXPECT_HAS(text, "inet 10.9.0.2/24");
 	EXPECT_HAS(text, "mtu 1400");
 	EXPECT_HAS(text, "default via 10.9.0.1");
 	EXPECT_HAS(text, "inet 10.9.1.2/24");
 	EXPECT_HAS(text, "from 10.9.1.2 lookup 101");
 	EXPECT_EQ(0, network(h, "Remove", adapter(2, 1, ""))) TH_LOG("%s", error(h));
-	EXPECT_EQ(NULL, strstr(shell(h, "ip addr; ip rule"), "10.9.1.2"));
+	EXPECT_EQ(NULL, strstr(vm_shell(h, "ip addr; ip rule"), "10.9.1.2"));
 	end_pod(h, "n2", init);
 	EXPECT_EQ(0, network(h, "Remove", adapter(2, 0, ""))) TH_LOG("%s", error(h));
 }
@@ -404,7 +382,7 @@ TEST_F_TIMEOUT(network, what_is_wrong_is_told_and_changes_nothing, 240)
 	ASSERT_EQ(0, add(self, 1, 0, wrong)) TH_LOG("%s", error(h));
 	EXPECT_EQ(E_ARG, create(h, "n1", pod_spec("n1", 1)));
 	EXPECT_HAS(error(h), "adapter " NIC_GUID_0 ": EncapOverhead 2000: its MTU is 1500");
-	EXPECT_EQ(NULL, strstr(shell(h, "find /sys/fs/cgroup -type d; ls /run/crun /run/runc 2>&1"), "n1\n"));
+	EXPECT_EQ(NULL, strstr(vm_shell(h, "find /sys/fs/cgroup -type d; ls /run/crun /run/runc 2>&1"), "n1\n"));
 	nic_name(h, 0);
 	EXPECT_EQ(0, network(h, "Remove", adapter(1, 0, ""))) TH_LOG("%s", error(h));
 	ASSERT_EQ(0, add(self, 1, 0, ",\"IPConfigs\":[" IP("10.9.0.2", 24) "]")) TH_LOG("%s", error(h));

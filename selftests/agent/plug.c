@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Disks that QEMU plugs and that the agent maps. */
+/* Disks that QEMU plugs. */
 #include <glob.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 
 #include "../kmod/hotplug.h"
 #include "plug.h"
+#include "shell.h"
 
 static struct qmp monitor;
 
@@ -93,63 +94,6 @@ void plug_out(const struct host *h, int lun)
 	if (qmp_remove(&monitor, id))
 		host_fail(h, "unplug LUN %d", lun);
 	await(h, events, lun, false);
-}
-
-int64_t map_disk(struct host *h, const char *format, ...)
-{
-	char settings[512];
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(settings, sizeof(settings), format, ap);
-	va_end(ap);
-	return host_call(h, MSG_MODIFY_SETTINGS, Z, ",\"Request\":{\"ResourceType\":\"MappedVirtualDisk\",\"Settings\":%s}",
-			 settings);
-}
-
-int64_t unmap_disk(struct host *h, const char *path, int lun)
-{
-	return host_call(h, MSG_MODIFY_SETTINGS, Z, ",\"Request\":{\"RequestType\":\"Remove\",\"ResourceType\":\"MappedVirtualDisk\","
-			 "\"Settings\":{\"MountPath\":\"%s\",\"Lun\":%d}}", path, lun);
-}
-
-int64_t eject_disk(struct host *h, int lun)
-{
-	return host_call(h, MSG_MODIFY_SETTINGS, Z, ",\"Request\":{\"RequestType\":\"Remove\",\"ResourceType\":\"SCSIDevice\","
-			 "\"Settings\":{\"Lun\":%d}}", lun);
-}
-
-int64_t combine_layers(struct host *h, const char *request, const char *root, const char *layers, const char *scratch)
-{
-	return host_call(h, MSG_MODIFY_SETTINGS, Z, ",\"Request\":{\"RequestType\":\"%s\",\"ResourceType\":\"CombinedLayers\","
-			 "\"Settings\":{\"ContainerRootPath\":\"%s\",\"Layers\":[{\"Path\":\"%s\"}],\"ScratchPath\":\"%s\"}}",
-			 request, root, layers, scratch);
-}
-
-const char *answer_error(const struct host *h)
-{
-	const char *text = answer_text(host_last(h), "ErrorMessage");
-
-	return text ? text : "";
-}
-
-char *vm_shell(const struct host *h, const char *format, ...)
-{
-	char *command, *text = calloc(1, 1 << 14);
-	va_list ap;
-	FILE *f;
-
-	va_start(ap, format);
-	if (vasprintf(&command, format, ap) < 0)
-		host_fail(h, "no memory");
-	va_end(ap);
-	f = popen(command, "re");
-	if (!f || !text)
-		host_fail(h, "%s", command);
-	text[fread(text, 1, (1 << 14) - 1, f)] = '\0';
-	pclose(f);
-	free(command);
-	return text;
 }
 
 char *vm_traces(const struct host *h)
