@@ -171,13 +171,16 @@ static void copy_to_log(const struct stream *st, size_t len)
 
 static ssize_t read_some(struct stream *st)
 {
-	ssize_t n = read(st->output ? st->pipe : st->socket, buffer, sizeof(buffer));
+	int from = st->output ? st->pipe : st->socket;
+	ssize_t n = read(from, buffer, sizeof(buffer));
+	bool closed = n < 0 && errno == EIO && st->tty;
 
+	/* A master says so when the last slave was closed. What was written just before may have come after it looked: it looks again. */
+	if (closed)
+		n = read(from, buffer, sizeof(buffer));
 	if (n > 0 && st->output && st->set->log >= 0)
 		copy_to_log(st, n);
-
-	/* A master says so when the last slave was closed. */
-	return n < 0 && errno == EIO && st->tty ? 0 : n;
+	return closed && n < 0 && errno == EIO ? 0 : n;
 }
 
 /* What the last connection took comes first, in front of the rest. Returns -1 without memory. */
