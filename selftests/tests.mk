@@ -72,9 +72,9 @@ AGENT_RUN = $(filter-out $(if $(filter 6.%,$(KERNEL)),share_test),$(notdir $(AGE
 # What is on a disk is the same with either engine: they differ in how they wait for it, which the others show.
 ONE_ENGINE := crypt_test filesystem_test storage_fields_test verity_test
 VM_TESTS := $(KMOD_TESTS) $(AGENT_TESTS) $(T)/vm/test_container $(T)/vm/test_disk $(T)/vm/test_tty $(T)/vm/test_vsock
-VM_RUN = $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty test_vsock \
-	GCS_ENGINE=kmod $(AGENT_RUN) GCS_ENGINE=user $(filter-out $(ONE_ENGINE),$(AGENT_RUN)) \
-	$(filter module_test,$(notdir $(KMOD_TESTS)))
+VM_RUN_kmod = $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty \
+	test_vsock GCS_ENGINE=kmod $(AGENT_RUN) $(filter module_test,$(notdir $(KMOD_TESTS)))
+VM_RUN_user = GCS_TEST_DISKS=1 GCS_ENGINE=user $(filter-out $(ONE_ENGINE),$(AGENT_RUN))
 
 # The kernel of the last initrds: another KERNEL makes others.
 $(T)/.kernel: FORCE
@@ -84,10 +84,14 @@ $(T)/check.img: $(T)/.kernel $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scri
 		userspace/agent/network/udhcpc_config.script userspace/drivers/install-drivers.sh
 	$(call quiet,INITRD,$@)WITH='xfs crypt' scripts/test-initrd --kernel $(KERNEL) $@ $(VM_TESTS)
 
-check-vm: $(T)/check.img $(T)/disks/layer.ext4
-	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
+# A VM for each engine, which mostly waits: scripts/check runs them side by side.
+check-vm-kmod check-vm-user: check-vm-%: $(T)/check.img $(T)/disks/layer.ext4
+	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch-$*
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 2400 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
-		--disk $(T)/disks/scratch --disk $(T)/disks/garbage --disk $(T)/disks/verity.ext4,ro $< $(VM_RUN)
+		--disk $(T)/disks/scratch-$* --disk $(T)/disks/garbage --disk $(T)/disks/verity.ext4,ro $< $(VM_RUN_$*)
+check-vm:
+	$(Q)$(MAKE) check-vm-kmod
+	$(Q)$(MAKE) check-vm-user
 # Every LUN of four controllers, and as many loops as TORTURE says.
 TORTURE ?= 200
 torture: $(T)/check.img $(T)/disks/layer.ext4
@@ -106,7 +110,7 @@ $(T)/share.img: $(T)/agent/share_test $(B)/kmod/6.1-generic/gcs.ko $(BINS) scrip
 	$(call quiet,INITRD,$@)scripts/test-initrd --kernel 6.1-generic $@ $<
 check-vm-share: $(T)/share.img
 	$(Q)scripts/vm --kernel 6.1-generic --timeout 600 --memory 768 $< GCS_ENGINE=kmod share_test
-.PHONY: check-vm check-vm-v1 check-vm-share
+.PHONY: check-vm check-vm-kmod check-vm-user check-vm-v1 check-vm-share
 
 # What a runtime can change, with the other one.
 check-runc: $(T)/check.img
