@@ -237,6 +237,14 @@ TEST_F_TIMEOUT(share, a_host_that_goes_away_or_is_not_there_or_says_nothing, 180
 	EXPECT_NE(0, share(h, "Add", MOUNTS "a", 4711, "7", ""));
 	EXPECT_NE(NULL, strstr(error(h), "share \"7\" of port 4711: vsock port 4711: connect to the host: ")) TH_LOG("%s", error(h));
 
+	/* One that keeps its connection and answers nothing, not even to the kernel's good-bye. */
+	self->server = serve(h);
+	ASSERT_EQ(0, add(h, MOUNTS "a", EXPORT)) TH_LOG("%s", error(h));
+	ASSERT_EQ(0, kill(-self->server, SIGSTOP));
+	EXPECT_EQ(0, take(h, MOUNTS "a", EXPORT)) TH_LOG("%s", error(h));
+	EXPECT_NE(0, access(MOUNTS "a", F_OK));
+	stop_server(&self->server);
+
 	host_stream_listen(h, &silent);
 	EXPECT_NE(0, share(h, "Add", MOUNTS "a", silent.port, "7", ""));
 	EXPECT_NE(NULL, strstr(error(h), "timed out")) TH_LOG("%s", error(h));

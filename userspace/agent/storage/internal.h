@@ -24,6 +24,7 @@ struct owned;
 enum owned_step {
 	OWNED_DIR,   /* rmdir, if nothing is in it */
 	OWNED_MOUNT, /* unmount */
+	OWNED_SHARE, /* share_unmount() */
 	OWNED_LINK,  /* unlink */
 	OWNED_CRYPT, /* crypt_close() of the device of this name */
 	OWNED_DM,    /* remove the device-mapper device of this name */
@@ -63,6 +64,9 @@ int owned_acquire(const char *path, const char *kind, struct owned **o, struct g
 
 /* Undo what was built on @path, a request's @field; what is not known may be a former agent's, what is not there is success. */
 int owned_remove(const char *field, const char *path, struct gcs_error *err);
+
+/* Unmount what is on @path, and what containers have mounted on it. */
+int owned_unmount(const char *path, struct gcs_error *err);
 
 /* An error that names who stands on @device, or 0. */
 int owned_unused(const char *device, struct gcs_error *err);
@@ -169,6 +173,11 @@ int helper_run(const char *const argv[], const char *object, int deadline_ms, st
 
 /* The MS_* propagation flags of the words of storage-and-network.md 3.2, ending in 0; at most @max. */
 int options_propagation(char *const *options, unsigned long *flags, size_t max, struct gcs_error *err);
+
+/* --- share.c ---------------------------------------------------------------------------------- */
+
+/* @what is the number of the connection's descriptor, which is closed, and the path. A host that says nothing is not waited for. */
+int share_unmount(const char *what, struct gcs_error *err);
 
 /* --- overlay.c -------------------------------------------------------------------------------- */
 

@@ -56,13 +56,13 @@ static int undo_dir(const char *what, struct gcs_error *err)
 }
 
 /* A container whose mounts are shared with ours may have mounted something on it. */
-static int undo_mount(const char *what, struct gcs_error *err)
+int owned_unmount(const char *path, struct gcs_error *err)
 {
-	for (int i = 0; i < UNMOUNT_ROUNDS && fs_is_mount(what); i++)
-		if (fs_unmount(what, err) < 0)
+	for (int i = 0; i < UNMOUNT_ROUNDS && fs_is_mount(path); i++)
+		if (fs_unmount(path, err) < 0)
 			return -1;
-	if (fs_is_mount(what) == 1)
-		return gcs_fail(err, EBUSY, HR_FAIL, "%s: unmount: there are more than %d mounts", what, UNMOUNT_ROUNDS);
+	if (fs_is_mount(path) == 1)
+		return gcs_fail(err, EBUSY, HR_FAIL, "%s: unmount: there are more than %d mounts", path, UNMOUNT_ROUNDS);
 	return 0;
 }
 
@@ -78,7 +78,8 @@ static const struct {
 	int (*undo)(const char *what, struct gcs_error *err);
 } kinds_of_step[] = {
 	[OWNED_DIR] = { "directory", undo_dir },
-	[OWNED_MOUNT] = { "mount", undo_mount },
+	[OWNED_MOUNT] = { "mount", owned_unmount },
+	[OWNED_SHARE] = { "mount of connection", share_unmount },
 	[OWNED_LINK] = { "link", undo_link },
 	[OWNED_CRYPT] = { "encrypted device", crypt_close },
 	[OWNED_DM] = { "device-mapper", dm_remove },
