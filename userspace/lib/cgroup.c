@@ -5,10 +5,10 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "cgroup_version.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "fs.h"
 
 static const struct cgroup_version *version;
@@ -208,14 +208,6 @@ int cgroup_kill(const char *path, struct gcs_error *err)
 	return version->kill(path, err);
 }
 
-int64_t cgroup_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 /* Returns 0, or an errno. Children first; @dir is not taken over. */
 static int remove_below(int dir)
 {
@@ -262,7 +254,7 @@ static int remove_dirs(const char *root, const char *path, struct gcs_error *err
 
 int cgroup_remove(const char *path, int deadline_ms, struct gcs_error *err)
 {
-	int64_t end = cgroup_now_ms() + deadline_ms;
+	int64_t end = clock_now_ms() + deadline_ms;
 	int ret;
 
 	if (cgroup_kill(path, err) < 0)

@@ -12,6 +12,7 @@
 
 #include "cgroup_version.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "fs.h"
 
 #define ROOTS_MAX 24
@@ -66,7 +67,7 @@ static int wait_some(const uint32_t *pids, size_t count, int64_t end_ms)
 	for (size_t i = 0; i < count && i < 64; i++) {
 		_cleanup_close_ int fd = syscall(SYS_pidfd_open, pids[i], 0);
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = end_ms - cgroup_now_ms();
+		int64_t left = end_ms - clock_now_ms();
 
 		if (fd < 0 && errno != ESRCH)
 			return errno;

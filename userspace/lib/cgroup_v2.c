@@ -10,6 +10,7 @@
 
 #include "cgroup_version.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "fs.h"
 
 static int enable_controllers(const char *parent, const char *dir, struct gcs_error *err)
@@ -70,7 +71,7 @@ static int wait_empty(const char *path, int64_t end_ms)
 		buf[n] = '\0';
 		if (strstr(buf, "populated 0"))
 			return 0;
-		left = end_ms - cgroup_now_ms();
+		left = end_ms - clock_now_ms();
 		if (left <= 0)
 			return ETIMEDOUT;
 		poll(&p, 1, left);

@@ -25,7 +25,4 @@ struct cgroup_version {
 const struct cgroup_version *cgroup_v1(void);
 const struct cgroup_version *cgroup_v2(void);
 
-/* CLOCK_MONOTONIC */
-int64_t cgroup_now_ms(void);
-
 #endif

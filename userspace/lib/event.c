@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "event.h"
 
 #define BATCH 32
@@ -219,13 +219,7 @@ struct event_timer *event_timer_add(uint64_t ms, event_timer_fn fn, void *arg, s
 		gcs_fail(err, ENOMEM, HR_FAIL, "event thread: set a timer");
 		return NULL;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &t->when);
-	t->when.tv_sec += ms / 1000;
-	t->when.tv_nsec += ms % 1000 * 1000000;
-	if (t->when.tv_nsec >= 1000000000) {
-		t->when.tv_sec++;
-		t->when.tv_nsec -= 1000000000;
-	}
+	t->when = deadline_after_ms(ms);
 	t->fn = fn;
 	t->arg = arg;
 	t->queued = true;

@@ -12,11 +12,11 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "nofile.h"
 #include "spawn.h"
 
@@ -253,14 +253,6 @@ int spawn(const struct spawn *s, struct child *child, struct gcs_error *err)
 	return ret;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 /* Read what is there. Returns 0 at end of file, 1 if more may come. What exceeds the maximum is dropped. */
 static int read_some(int fd, struct spawn_result *r)
 {
@@ -281,10 +273,10 @@ static int read_some(int fd, struct spawn_result *r)
 static int collect(struct child *child, int out, int deadline_ms, struct spawn_result *r)
 {
 	struct pollfd p[2] = { { .fd = child->pidfd, .events = POLLIN }, { .fd = out, .events = POLLIN } };
-	int64_t end = now_ms() + deadline_ms, left;
+	int64_t end = clock_now_ms() + deadline_ms, left;
 
 	for (;;) {
-		left = end - now_ms();
+		left = end - clock_now_ms();
 		if (poll(p, 2, left > 0 ? left : 0) == 0)
 			return -1;
 		if (p[1].fd >= 0 && p[1].revents && !read_some(out, r))

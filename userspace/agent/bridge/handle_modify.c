@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "network/network.h"
 #include "pci/pci.h"
 #include "policy.h"
@@ -109,7 +110,7 @@ static int remove_share(const union settings *s, struct gcs_error *err)
 /* When one is removed, nobody is told. */
 static int add_vpci(const union settings *s, struct gcs_error *err)
 {
-	return pci_wait(json_str(s->vpci.guid), pci_now_ms() + pci_deadline_ms, err);
+	return pci_wait(json_str(s->vpci.guid), clock_now_ms() + pci_deadline_ms, err);
 }
 
 static int add_layers(const union settings *s, struct gcs_error *err)

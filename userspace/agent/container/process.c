@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cgroup.h"
+#include "clock.h"
 #include "container/internal.h"
 #include "frame.h"
 
@@ -383,12 +383,10 @@ int container_shutdown(const char *id, bool graceful, struct gcs_error *err)
 
 int container_kill_init(struct container *c, struct gcs_error *err)
 {
-	struct timespec deadline;
+	/* Its output is part of its end. */
+	struct timespec deadline = deadline_after_ms(KILLED_OUTPUT_MS + STDIO_PEER_EOF_MS);
 	int ret = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	/* Its output is part of its end. */
-	deadline.tv_sec += (KILLED_OUTPUT_MS + STDIO_PEER_EOF_MS) / 1000;
 	state_lock();
 	if (c->init && !c->init->done)
 		send_signal(c->init, SIGKILL);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* What a workload container's spec becomes (lifecycle.md 3.2): the pod's files and mounts, the VM's devices. */
+#include "clock.h"
 #include "container/netfiles.h"
 #include "container/pod.h"
 #include "container/spec_tree.h"
@@ -32,7 +33,7 @@ static int add_assigned_devices(const struct container *c, struct spec *s, struc
 	/* Those of a privileged container are others than before. */
 	struct json_object *rules = json_object_object_get(s->resources, "devices");
 	struct json_object *devices = json_object_object_get(s->linux_, "devices");
-	int64_t deadline = pci_now_ms() + pci_deadline_ms;
+	int64_t deadline = clock_now_ms() + pci_deadline_ms;
 
 	for (size_t i = 0; assigned && i < json_object_array_length(assigned) && !wrong; i++) {
 		struct json_object *device = json_object_array_get_idx(assigned, i);

@@ -8,12 +8,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "fs.h"
 #include "module.h"
 #include "network/internal.h"
@@ -97,14 +97,6 @@ static int look(const char *id, const struct adapter_config *c, unsigned int *if
 	return count > 1 ? gcs_fail(err, 0, HR_FAIL, "%s: more than one interface", text) : count;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 static int link_events(struct gcs_error *err)
 {
 	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
@@ -118,7 +110,7 @@ static int link_events(struct gcs_error *err)
 static int user_wait(const char *id, const struct adapter_config *c, unsigned int *ifindex, struct gcs_error *err)
 {
 	_cleanup_close_ int fd = link_events(err);
-	int64_t end = now_ms() + NIC_DEADLINE_MS, left;
+	int64_t end = clock_now_ms() + NIC_DEADLINE_MS, left;
 	char message[8192];
 	int ret;
 
@@ -127,7 +119,7 @@ static int user_wait(const char *id, const struct adapter_config *c, unsigned in
 	while (!(ret = look(id, c, ifindex, err))) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 
-		left = end - now_ms();
+		left = end - clock_now_ms();
 		if (left <= 0 || (poll(&p, 1, left) < 0 && errno != EINTR))
 			return gcs_fail(err, ETIMEDOUT, HR_FAIL, "wait for the interface");
 		/* That something has happened is all that matters, also if it was too much to be told. */

@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "fs.h"
 #include "module.h"
 #include "pci/pci.h"
@@ -27,14 +27,6 @@
 
 const char *pci_sysfs = "/sys", *pci_dev = "/dev";
 int pci_deadline_ms = 60000;
-
-int64_t pci_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
 
 /* --- names ------------------------------------------------------------------------------------- */
 
@@ -257,7 +249,7 @@ static int listen_uevents(struct gcs_error *err)
 static int wait_news(int fd, int64_t end)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int64_t left = end - pci_now_ms();
+	int64_t left = end - clock_now_ms();
 	char message[8192];
 
 	if (left <= 0 || poll(&p, 1, left) == 0)
@@ -298,7 +290,7 @@ int pci_wait(const char *id, int64_t deadline, struct gcs_error *err)
 		ret = user_wait(&n, deadline, err);
 	} else {
 		do {
-			int64_t left = deadline - pci_now_ms();
+			int64_t left = deadline - clock_now_ms();
 
 			ret = module_dev_wait(&n.addr, 0, left > 0 ? left : 0, &w);
 		} while (ret == EINTR);
@@ -311,7 +303,7 @@ int pci_wait(const char *id, int64_t deadline, struct gcs_error *err)
 static int wait_nodes(const struct name *n, int64_t deadline, struct pci_list *nodes, struct gcs_error *err)
 {
 	_cleanup_close_ int fd = listen_uevents(err);
-	int64_t changed = pci_now_ms();
+	int64_t changed = clock_now_ms();
 	size_t count = 0;
 
 	if (fd < 0)
@@ -323,7 +315,7 @@ static int wait_nodes(const struct name *n, int64_t deadline, struct pci_list *n
 		if (find(n, &f) < 0)
 			return gcs_fail(err, ENOMEM, HR_FAIL, "list its device nodes");
 		if (f.nodes.count != count)
-			changed = pci_now_ms();
+			changed = clock_now_ms();
 		count = f.nodes.count;
 		quiet = changed + (f.lacks_disk ? DISK_MS : QUIET_MS);
 		if (!wait_news(fd, count && quiet < deadline ? quiet : deadline))

@@ -15,10 +15,7 @@
 extern const char *pci_sysfs, *pci_dev;
 extern int pci_deadline_ms;
 
-/* CLOCK_MONOTONIC. */
-int64_t pci_now_ms(void);
-
-/* Wait until it is there, at most until @deadline as pci_now_ms() has it. */
+/* Wait until it is there, at most until @deadline by clock_now_ms(). */
 int pci_wait(const char *id, int64_t deadline, struct gcs_error *err);
 
 struct pci_list {

@@ -6,8 +6,8 @@
 #include <limits.h>
 #include <linux/dm-ioctl.h>
 #include <sys/mount.h>
-#include <time.h>
 
+#include "clock.h"
 #include "storage/storage.h"
 
 /* How long a disk that the host has attached may take until it can be opened. */
@@ -85,9 +85,6 @@ uint64_t uevent_count(void);
 
 /* Wait until there were more than @seen, or @deadline (CLOCK_MONOTONIC). Returns 0 or ETIMEDOUT. */
 int uevent_wait(uint64_t seen, const struct timespec *deadline);
-
-struct timespec deadline_after_ms(unsigned int ms);
-uint32_t deadline_left_ms(const struct timespec *deadline);
 
 /* --- scsi.c: from the host's address to a device node ---------------------------------------- */
 
