@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash
 # Sourced by scripts that use apt: messages, and where the system gets Debian from.
 
 me=${0##*/}

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2154
 # Sourced by scripts that make an initrd. $root is the tree that is packed, $kernel the kernel's version in build/kernel.
 
 umask 022

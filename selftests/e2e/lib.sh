@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034
 #
 # For the end-to-end tests: a small image, one uvmctl at a time, KTAP. Sourced.
 set -u

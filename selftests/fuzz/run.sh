@@ -3,7 +3,7 @@
 #
 # run.sh SECONDS TARGET...: each fuzz target in build/fuzz/bin for so long. A finding ends its target; the others go on.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 . scripts/apt.sh
 
 seconds=$1 failed=()

@@ -3,7 +3,7 @@
 #
 # The build's promises: no warning from either compiler, from kbuild with W=1, or from sparse.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 number=0
 
 # check TEXT COMMAND...

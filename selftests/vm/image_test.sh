@@ -3,7 +3,7 @@
 #
 # The image's promises: two builds are the same, everything in it is root's, what must be there is there.
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit
 number=0
 dir=$(mktemp -d "${TMPDIR:-/tmp}/image_test.XXXXXX")
 trap 'rm -rf "$dir"' EXIT

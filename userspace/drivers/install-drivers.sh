@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
+# shellcheck shell=dash
 #
 # install-drivers STATE-DIR DRIVER-DIR: load every kernel module that is anywhere below DRIVER-DIR (storage-and-network.md 11.4). The host
 # runs it as /bin/install-drivers, as a process of the VM, when it has mounted a disk with drivers. STATE-DIR says that they are loaded: it is
