@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "image_config.h"
 #include "proc.h"
 
 #define EXT4_MAGIC_AT (1024 + 56)
@@ -159,7 +160,7 @@ static int unpack(int tar_fd, const char *path, struct gcs_error *err)
 	return make_disk(dir, dir_fd, err);
 }
 
-int image_open(const char *path, struct gcs_error *err)
+static int open_disk(const char *path, struct gcs_error *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
@@ -180,6 +181,29 @@ int image_open(const char *path, struct gcs_error *err)
 	default:
 		return gcs_fail(err, 0, HR_FAIL, "image %s: not a directory, a tar or an ext4 file system", path);
 	}
+}
+
+int image_open(const char *path, struct image *image, struct gcs_error *err)
+{
+	*image = (struct image){ .layer_count = 0 };
+	/* Nothing in it says so. */
+	image->config.command = image_config_list("/bin/sh", err);
+	if (!image->config.command)
+		return -1;
+	image->layers[0] = open_disk(path, err);
+	if (image->layers[0] < 0) {
+		image_close(image);
+		return -1;
+	}
+	image->layer_count = 1;
+	return 0;
+}
+
+void image_close(struct image *image)
+{
+	while (image->layer_count)
+		close(image->layers[--image->layer_count]);
+	image_config_free(&image->config);
 }
 
 int image_scratch(uint64_t size, struct gcs_error *err)

@@ -338,7 +338,8 @@ static int failure_code(const struct run *r, const struct gcs_error *err)
 
 static int run(struct run *r, struct gcs_error *err)
 {
-	_cleanup_close_ int layer_fd = -1, scratch_fd = -1, signal_fd = -1;
+	__attribute__((cleanup(image_close))) struct image image = { .layer_count = 0 };
+	_cleanup_close_ int scratch_fd = -1, signal_fd = -1;
 	struct gcs_error undo_err = { 0 };
 	struct signalfd_siginfo info;
 	double begin = timing_now();
@@ -346,8 +347,7 @@ static int run(struct run *r, struct gcs_error *err)
 	int ret;
 
 	/* Until the VM is there a signal just ends us: nothing that we make has a name. */
-	layer_fd = image_open(r->o.image, err);
-	if (layer_fd < 0)
+	if (image_open(r->o.image, &image, err) < 0)
 		return -1;
 	scratch_fd = image_scratch(r->o.scratch_size, err);
 	signal(SIGPIPE, SIG_IGN);
@@ -357,7 +357,7 @@ static int run(struct run *r, struct gcs_error *err)
 	timing_since(r->figures, "image_ms", begin);
 	r->uvm.watch = (struct watch){ .vm_fd = -1, .signal_fd = signal_fd };
 
-	ret = run_container(r, layer_fd, scratch_fd, &code, err);
+	ret = run_container(r, image.layers[0], scratch_fd, &code, err);
 	terminal_restore(&r->terminal);
 	if (ret < 0 && err->err == EINTR && !r->signal && read(signal_fd, &info, sizeof(info)) == sizeof(info))
 		r->signal = (int)info.ssi_signo;
