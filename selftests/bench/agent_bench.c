@@ -251,15 +251,15 @@ int main(void)
 
 	printf("# the agent: medians of %d rounds\n", bench_rounds);
 	tell("exec of true by the runtime itself, ms", "runtime_exec_ms", own);
-	bench_bar("exec of true: agent's CPU ms", tell("exec of true: CPU time of the agent, ms", "exec_cpu_ms", cpu), false, 5);
-	bench_bar("exec of true: ms", tell("exec of true, request to wait answered, ms", "exec_ms", exec), false, 380);
-	bench_bar("exec of true: agent / runtime itself", exec_ratio, false, 1.15);
-	bench_bar("10 execs at once: ms", tell("10 of them at once, ms", "parallel_ms", many), false, 2000);
-	bench_bar("create to exit of true: ms", tell("create to exit of true, ms", "life_ms", lives), false, 677);
+	bench_figure("exec of true: agent's CPU ms", tell("exec of true: CPU time of the agent, ms", "exec_cpu_ms", cpu));
+	bench_figure("exec of true: ms", tell("exec of true, request to wait answered, ms", "exec_ms", exec));
+	bench_figure("exec of true: agent / runtime itself", exec_ratio);
+	bench_figure("10 execs at once: ms", tell("10 of them at once, ms", "parallel_ms", many));
+	bench_figure("create to exit of true: ms", tell("create to exit of true, ms", "life_ms", lives));
 	tell("echo of a byte over vsock, us", "echo_us", echo);
 	tell("GetProperties, us", "query_us", query);
-	bench_bar("GetProperties: agent / echo of a byte", echo_ratio, false, 2);
-	bench_bar("GetProperties, 10 in flight: a second", tell("GetProperties, 10 in flight, a second", "query_rate", rate), true, 3000);
+	bench_figure("GetProperties: agent / echo of a byte", echo_ratio);
+	bench_figure("GetProperties, 10 in flight: a second", tell("GetProperties, 10 in flight, a second", "query_rate", rate));
 	if (host_call(&host, MSG_SHUTDOWN_FORCED, CID, "%s", "") != 0 || host_wait(&host, CID, init) != 137)
 		bench_die("end");
 	host_notified(&host, CID, NULL);

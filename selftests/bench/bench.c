@@ -99,11 +99,7 @@ void bench_wait(pid_t pid)
 	}
 }
 
-void bench_bar(const char *what, double value, bool at_least, double bar)
+void bench_figure(const char *what, double value)
 {
-	bool met = at_least ? value >= bar : value <= bar;
-
-	printf("# bar %s|%.3f|%s|%g|%s\n", what, value, at_least ? "at least" : "at most", bar, met ? "met" : "MISSED");
-	printf("# json {\"bar\":\"%s\",\"value\":%.4f,\"%s\":%g,\"met\":%s}\n", what, value, at_least ? "min" : "max", bar,
-	       met ? "true" : "false");
+	printf("# figure %s|%.4f\n", what, value);
 }

@@ -3,7 +3,7 @@
  * What the bench programs share, in the VM and on the host
  *
  * A program says in lines for people ("# ...") what it has measured, in lines for scripts the same ("# json {...}"), and with
- * bench_bar() what must hold. Medians of rounds that run every way once: these machines are noisy, so what is compared
+ * bench_figure() what is held against a bar. Medians of rounds that run every way once: these machines are noisy, so what is compared
  * takes turns.
  */
 #ifndef GCS_BENCH_H
@@ -46,7 +46,7 @@ double bench_now(void);
 double bench_median(double *v, int n);
 /* The median of a[i] / b[i]: what else runs on the machine hits both of a round alike. */
 double bench_ratio(const double *a, const double *b, int n);
-/* A figure that should be at least, or else at most, so much. */
-void bench_bar(const char *what, double value, bool at_least, double bar);
+/* A figure that has a bar: @what is the name of its row in Documentation/SPECIFICATION.md. */
+void bench_figure(const char *what, double value);
 
 #endif

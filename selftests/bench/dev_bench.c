@@ -211,9 +211,9 @@ int main(void)
 	printf("# json {\"bench\":\"dev\",\"wait_us\":%.0f,\"wait_us_user\":%.0f,\"scan_us\":%.0f,\"scan_us_user\":%.0f,"
 	       "\"scan_us_whole_bus\":%.0f}\n", median[0][MODULE], median[0][USER], median[1][MODULE], median[1][USER],
 	       median[1][SCAN]);
-	bench_bar("disk: us from the end of its probe to the waiter", median[0][MODULE], false, 1000);
-	bench_bar("disk: end of its probe to the waiter, gcs.ko / user", ratio, false, 0.5);
-	bench_bar("disk that needs a scan: gcs.ko / whole bus", scan_ratio, false, 0.5);
+	bench_figure("disk: us from the end of its probe to the waiter", median[0][MODULE]);
+	bench_figure("disk: end of its probe to the waiter, gcs.ko / user", ratio);
+	bench_figure("disk that needs a scan: gcs.ko / whole bus", scan_ratio);
 	bench_end();
 	return 0;
 }

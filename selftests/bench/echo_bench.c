@@ -70,7 +70,7 @@ int main(void)
 	printf("# echo of a byte through cat: us, medians of %d rounds of %d\n", bench_rounds, TRIPS);
 	printf("# %8s %8s %12s\n# %8.0f %8.0f %12.2f\n", "raw", "stream", "stream/raw", raw, stream, ratio);
 	printf("# json {\"bench\":\"echo\",\"raw_us\":%.1f,\"stream_us\":%.1f}\n", raw, stream);
-	bench_bar("echo of a byte through cat: stream / raw", ratio, false, 1.1);
+	bench_figure("echo of a byte through cat: stream / raw", ratio);
 	bench_end();
 	return 0;
 }

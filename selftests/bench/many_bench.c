@@ -152,9 +152,9 @@ int main(void)
 			if (m == RAW)
 				continue;
 			snprintf(what, sizeof(what), "%d streams, writes of %zu: all / one", MANY, sizes[i]);
-			bench_bar(what, ratio, true, 0.9);
+			bench_figure(what, ratio);
 			snprintf(what, sizeof(what), "%d streams, writes of %zu: most / least bytes", MANY, sizes[i]);
-			bench_bar(what, fair, false, 2);
+			bench_figure(what, fair);
 		}
 	}
 	bench_end();

@@ -82,7 +82,7 @@ int main(void)
 		printf("# json {\"bench\":\"stdin\",\"read\":%zu,\"raw_mb_s\":%.2f,\"stream_mb_s\":%.2f,\"control\":%.3f}\n", sizes[i], raw,
 		       stream, control);
 		snprintf(what, sizeof(what), "stdin, reads of %zu: stream / raw", sizes[i]);
-		bench_bar(what, ratio, true, 0.95);
+		bench_figure(what, ratio);
 	}
 	bench_end();
 	return 0;

@@ -156,10 +156,10 @@ int main(void)
 	tell("VPMemDevice Add, part of a device", "vpmem_part_add_ms", part);
 	tell("VPMemDevice Remove, whole device", "vpmem_remove_ms", whole_off);
 	tell("VPMemDevice Remove, part of a device", "vpmem_part_remove_ms", part_off);
-	bench_bar("VPMemDevice Add: part / whole device", part_ratio, false, 1.5);
+	bench_figure("VPMemDevice Add: part / whole device", part_ratio);
 	tell("MappedVirtualDisk Add, read-only ext4", "disk_add_ms", disk);
 	tell("the same mount by hand", "disk_mount_ms", hand);
-	bench_bar("MappedVirtualDisk Add: ms beside the mount", tell("the agent's share", "disk_share_ms", share), false, 3);
+	bench_figure("MappedVirtualDisk Add: ms beside the mount", tell("the agent's share", "disk_share_ms", share));
 	tell("MappedVirtualDisk Add, with dm-verity", "verity_add_ms", verity);
 	tell("the same disk by hand, without", "verity_mount_ms", raw);
 	tell("reading 900 kB that are not cached, with dm-verity", "verity_read_ms", read_verity);

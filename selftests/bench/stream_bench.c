@@ -29,13 +29,7 @@ enum mode { RAW, STREAM, KEPT, RELAY, MODES };
 
 static const char *const mode_name[MODES] = { "raw", "stream", "kept", "relay" };
 
-/* The bars are ratios of MB/s; 0: there is none. */
-static const struct {
-	size_t write;
-	double raw_bar, relay_bar;
-} sizes[] = {
-	{ 65536, 0.95, 1.5 }, { 16384, 0, 0 }, { 4096, 1.3, 1.2 }, { 1024, 0, 0 }, { 512, 3, 1.2 }, { 256, 0, 0 }, { 64, 6, 1.2 },
-};
+static const size_t sizes[] = { 65536, 16384, 4096, 1024, 512, 256, 64 };
 
 #define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
@@ -177,17 +171,15 @@ static void print_size(size_t i)
 
 	for (int m = 0; m < MODES; m++)
 		speed[m] = bench_median(mb_s[i][m], bench_rounds);
-	printf("# %9zu %8.1f %8.1f %8.1f %8.1f %12.2f %14.2f %12.2f %22.0f\n", sizes[i].write, speed[RAW], speed[RELAY], speed[STREAM],
+	printf("# %9zu %8.1f %8.1f %8.1f %8.1f %12.2f %14.2f %12.2f %22.0f\n", sizes[i], speed[RAW], speed[RELAY], speed[STREAM],
 	       speed[KEPT], raw, relay, bench_ratio(mb_s[i][KEPT], mb_s[i][RELAY], bench_rounds), cpu);
 	for (int m = 0; m < MODES; m++)
 		printf("# json {\"bench\":\"stream\",\"mode\":\"%s\",\"write\":%zu,\"mb_s\":%.2f}\n", mode_name[m],
-		       sizes[i].write, speed[m]);
-	if (!sizes[i].raw_bar)
-		return;
-	snprintf(what, sizeof(what), "stdout, writes of %zu: stream / raw", sizes[i].write);
-	bench_bar(what, raw, true, sizes[i].raw_bar);
-	snprintf(what, sizeof(what), "stdout, writes of %zu: stream / user-space engine", sizes[i].write);
-	bench_bar(what, relay, true, sizes[i].relay_bar);
+		       sizes[i], speed[m]);
+	snprintf(what, sizeof(what), "stdout, writes of %zu: stream / raw", sizes[i]);
+	bench_figure(what, raw);
+	snprintf(what, sizeof(what), "stdout, writes of %zu: stream / user-space engine", sizes[i]);
+	bench_figure(what, relay);
 }
 
 int main(void)
@@ -199,7 +191,7 @@ int main(void)
 			for (int k = 0; k < MODES; k++) {
 				/* None is always the one after the same other. */
 				int m = (k + r + 1) % MODES;
-				struct result result = run(m, sizes[i].write);
+				struct result result = run(m, sizes[i]);
 
 				mb_s[i][m][r < 0 ? 0 : r] = result.mb_s;
 				if (m == RELAY)

@@ -237,9 +237,9 @@ static void report_output(size_t i)
 	printf("# json {\"bench\":\"tty\",\"write\":%zu,\"user_mb_s\":%.2f,\"kmod_mb_s\":%.2f,\"user_vm_cpu_ms_16mib\":%.1f,"
 	       "\"kmod_vm_cpu_ms_16mib\":%.1f}\n", sizes[i], user, kmod, user_cpu, kmod_cpu);
 	snprintf(what, sizeof(what), "terminal, writes of %zu: kmod / user-space engine", sizes[i]);
-	bench_bar(what, ratio, true, 1.5);
+	bench_figure(what, ratio);
 	snprintf(what, sizeof(what), "terminal, writes of %zu: CPU of the VM, kmod / user", sizes[i]);
-	bench_bar(what, cpu_ratio, false, 1.0);
+	bench_figure(what, cpu_ratio);
 }
 
 int main(void)
@@ -282,8 +282,8 @@ int main(void)
 	printf("# %8s %8s %12s %12s\n# %8.0f %8.0f %12.2f %12.2f\n", "user", "kmod", "kmod/user", "CPU", user, kmod, ratio,
 	       cpu_ratio);
 	printf("# json {\"bench\":\"tty_echo\",\"user_us\":%.1f,\"kmod_us\":%.1f,\"vm_cpu_ratio\":%.3f}\n", user, kmod, cpu_ratio);
-	bench_bar("terminal, echo of a byte: kmod / user-space engine", ratio, false, 0.9);
-	bench_bar("terminal, echo of a byte: CPU of the VM, kmod / user", cpu_ratio, false, 1.0);
+	bench_figure("terminal, echo of a byte: kmod / user-space engine", ratio);
+	bench_figure("terminal, echo of a byte: CPU of the VM, kmod / user", cpu_ratio);
 	bench_end();
 	return 0;
 }
