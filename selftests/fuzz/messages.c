@@ -22,6 +22,7 @@ static const struct table {
 	TABLE(properties_message, properties_message),
 	TABLE(modify_message, modify_message),
 	TABLE(mapped_disk, mapped_disk_settings),
+	TABLE(vpmem, vpmem_settings),
 	TABLE(scsi_device, scsi_device_settings),
 	TABLE(mapped_directory, mapped_directory_settings),
 	TABLE(vpci_device, vpci_device_settings),
