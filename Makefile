@@ -20,6 +20,7 @@
 #   make torture      every LUN of four SCSI controllers and 200 loops of disks in a VM; TORTURE=200, ENGINE=kmod|user
 #   make check-tsan   the agent's tests in a VM, with an agent under ThreadSanitizer
 #   make style        the rules that a script can check
+#   make pictures     those of Documentation/, from Documentation/pictures/*.dot
 #   make install      into DESTDIR: /bin/gcs, /bin/gcscrypt, /bin/generichook, /bin/install-drivers, /bin/vsockexec, /init, uvmctl, the module, header, man pages
 #   make clean        remove what was built; what was downloaded stays
 #   make distclean    remove build/
@@ -151,6 +152,7 @@ distclean:
 include kmod/kmod.mk
 include selftests/kmod/build.mk
 include scripts/image.mk
+include Documentation/pictures/pictures.mk
 include selftests/tests.mk
 include selftests/debug.mk
 include selftests/tsan.mk
