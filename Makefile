@@ -8,8 +8,9 @@
 #   make check-runc   the tests of containers with runc instead of crun
 #   make check-debug  all tests of a VM on a kernel with KASAN, lockdep, kmemleak, fault injection; or: check-kcsan, hammer
 #   make bench        measure; tables, build/bench.json and a picture, build/bench.svg
-#   make image        build/uvm/vmlinuz and build/uvm/initrd.img; with more in it: WITH='xfs crypt'
+#   make image        build/uvm/{vmlinuz,initrd.img} and for KERNEL=lcow vmlinux; with more in it: WITH='xfs crypt time'
 #   make setup        install what is missing, with apt-get
+#   make kernel       the kernel KERNEL: lcow is built from Debian's source, made for this guest, and takes a quarter of an hour
 #   make kmod         gcs.ko, for the kernel KERNEL
 #   make kmod-check   gcs.ko for every supported kernel, with W=1 and sparse
 #   make kmod-newest  gcs.ko for the newest headers in Debian's archive
@@ -25,7 +26,7 @@
 #   make clean        remove what was built; what was downloaded stays
 #   make distclean    remove build/
 #
-# Variables: CC=gcc|clang, CFLAGS, KERNEL=6.1|6.12|6.1-generic (of the UVM), V=1 (show commands), DESTDIR, PREFIX=/usr/local
+# Variables: CC=gcc|clang, CFLAGS, KERNEL=debian|6.1|6.12|6.1-generic|lcow (of the UVM; debian is 6.1), V=1 (show commands), DESTDIR, PREFIX=/usr/local
 
 MAKEFLAGS += --no-builtin-rules
 .SUFFIXES:
@@ -35,7 +36,10 @@ MAKEFLAGS += --no-builtin-rules
 
 CC = gcc
 CFLAGS ?= -O2 -g
-KERNEL ?= 6.1
+KERNEL ?= debian
+ifeq ($(KERNEL),debian)
+override KERNEL := 6.1
+endif
 PREFIX ?= /usr/local
 B := build
 
@@ -137,6 +141,7 @@ endif
 	$(Q)install -D -m 755 -t $(DESTDIR)/sbin userspace/agent/network/udhcpc_config.script
 	$(Q)install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/uvmctl
 	$(Q)install -D -m 644 -t $(DESTDIR)/lib/modules/$(RELEASE)/extra $(B)/kmod/$(KERNEL)/gcs.ko
+	$(Q)scripts/sign-module $(KERNEL) $(DESTDIR)/lib/modules/$(RELEASE)/extra/gcs.ko
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/gcs.h
 	$(Q)$(foreach page,$(MAN),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page))) $(page);)
 	$(Q)install -D -m 644 -t $(DESTDIR)$(DKMS) kmod/*.[ch] kmod/Kbuild kmod/Makefile kmod/dkms.conf

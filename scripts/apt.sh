@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Sourced by scripts that use apt: messages, and where the system gets Debian from.
+# Sourced by the other scripts: messages, where the system gets Debian from, and what of a kernel is booted.
 
 me=${0##*/}
 say() { printf '  %-7s %s\n' "$1" "$2"; }
 die() { printf '%s: %s\n' "$me" "$*" >&2; exit 1; }
+
+# boot_file DIR: of the kernel in DIR what QEMU starts: vmlinux if it starts as it is (PVH), or else vmlinuz
+boot_file()
+{
+	if [ -e "$1/vmlinux" ] && grep -qx CONFIG_PVH=y "$1/headers/.config"; then
+		echo "$1/vmlinux"
+	else
+		echo "$1/vmlinuz"
+	fi
+}
 
 # codename: the Debian release of this machine, such as bookworm
 codename()
@@ -38,6 +48,16 @@ debian_source()
 	*) # one line: deb [options] URI suite component...
 		sed -n "${nr}p" "$file" | sed -E "s/^(deb +(\[[^]]*\] +)?[^ ]+) .*/\1 $1 main/" ;;
 	esac
+}
+
+# fetch_deb PACKAGE: its file in build/packages, whose path is printed. apt checks what it downloads against the signed index, a file from
+# an earlier run as well.
+fetch_deb()
+{
+	mkdir -p build/packages
+	(cd build/packages && apt-get -q -o APT::Sandbox::User=root download "$1" > "$1.log" 2>&1) ||
+		{ cat "build/packages/$1.log" >&2; die "$1: download failed"; }
+	find build/packages -name "$1_*.deb" | sort -V | tail -n 1
 }
 
 # use_backports STATE [too]: make the array apt, options for apt-get and apt-cache, see backports alone, and nothing as installed;

@@ -5,6 +5,10 @@
 $(B)/kernel/%/headers $(B)/kernel/%/vmlinuz:
 	$(Q)scripts/kernel $*
 .PRECIOUS: $(B)/kernel/%/headers $(B)/kernel/%/vmlinuz
+# Is it still what scripts/kernel-config says?
+kernel:
+	$(Q)scripts/kernel $(KERNEL)
+.PHONY: kernel
 
 $(B)/kselftest/kselftest_harness.h $(B)/kselftest/checkpatch.pl:
 	$(Q)scripts/kselftest

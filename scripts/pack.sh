@@ -161,6 +161,7 @@ add_gcs_module()
 {
 	add_file "build/kmod/$kernel/gcs.ko" "/lib/modules/$release/extra/gcs.ko"
 	strip --strip-debug "$root/lib/modules/$release/extra/gcs.ko"
+	scripts/sign-module "$kernel" "$root/lib/modules/$release/extra/gcs.ko"
 	add_modules early any scsi_mod
 	list_module early any extra/gcs.ko
 }

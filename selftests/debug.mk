@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# Tests on kernels with debug options (scripts/kernel-debug), which are no part of `make check`. Included by the Makefile.
+# Tests on kernels with debug options (scripts/kernel-build), which are no part of `make check`. Included by the Makefile.
 #
 #   make check-debug  everything that runs in a VM, on a kernel with KASAN, lockdep, kmemleak, ...: no report, no leak
 #   make check-kcsan  the tests of gcs.ko on a kernel with KCSAN: no race in the module

@@ -78,9 +78,18 @@ static char *escape(const char *dir, const char *name)
 	return out;
 }
 
+/* As Hyper-V's host does: a kernel that need not unpack itself, if there is one. */
+static const char *kernel_name(const char *uvm_dir)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/vmlinux", uvm_dir);
+	return access(path, R_OK) == 0 ? "vmlinux" : "vmlinuz";
+}
+
 static void build_args(struct args *a, const struct vm_options *o, struct ports *ports, int qmp_fd, int console_fd)
 {
-	_cleanup_free_ char *kernel = escape(o->uvm_dir, "vmlinuz"), *initrd = escape(o->uvm_dir, "initrd.img");
+	_cleanup_free_ char *kernel = escape(o->uvm_dir, kernel_name(o->uvm_dir)), *initrd = escape(o->uvm_dir, "initrd.img");
 	uint64_t cid;
 	int vsock_fd = ports_vm_fd(ports, &cid);
 
@@ -190,7 +199,7 @@ struct vm *vm_start(const struct vm_options *o, struct ports *ports, struct watc
 	_cleanup_close_ int qmp_fd = -1;
 	struct vm *vm;
 
-	if (check_file(o->uvm_dir, "vmlinuz", err) < 0 || check_file(o->uvm_dir, "initrd.img", err) < 0)
+	if (check_file(o->uvm_dir, kernel_name(o->uvm_dir), err) < 0 || check_file(o->uvm_dir, "initrd.img", err) < 0)
 		return NULL;
 	vm = calloc(1, sizeof(*vm));
 	if (!vm) {

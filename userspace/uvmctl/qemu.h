@@ -12,7 +12,7 @@
 enum accel { ACCEL_AUTO, ACCEL_KVM, ACCEL_TCG };
 
 struct vm_options {
-	const char *uvm_dir; /* has vmlinuz and initrd.img */
+	const char *uvm_dir; /* has vmlinux or vmlinuz, and initrd.img */
 	unsigned int cpus;
 	unsigned int memory_mib;
 	enum accel accel;    /* not ACCEL_AUTO */

@@ -28,7 +28,7 @@ const char run_usage[] =
 	"      --timing FILE     write where the time went, as a JSON object\n"
 	"      --no-kmod         carry stdio by the agent instead of gcs.ko\n"
 	"      --scratch SIZE    size of the writable disk (1G)\n"
-	"      --uvm DIR         has vmlinuz and initrd.img ($UVMCTL_UVM)\n"
+	"      --uvm DIR         has vmlinux or vmlinuz, and initrd.img ($UVMCTL_UVM)\n"
 	"      --accel A         kvm, tcg or auto ($UVMCTL_ACCEL)\n"
 	"      --vsock V         vhost (the kernel's), user (the own backend) or auto\n"
 	"      --kernel-args S   more arguments for the kernel\n"
