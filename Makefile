@@ -103,6 +103,9 @@ $(B)/lib/libgcs.a: $(LIB_OBJ)
 	$(call quiet,AR,$(@F))mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $(LIB_OBJ)
 
 $(call obj,$(AGENT_SRC)): INCLUDES = -Iuserspace/agent
+VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf)
+$(call obj,userspace/agent/main.c): INCLUDES += -DGCS_VERSION='"$(VERSION)"'
+$(call obj,userspace/agent/main.c): kmod/dkms.conf
 link = $(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1)
 
 $(B)/bin/gcs: $(call obj,$(AGENT_SRC)) $(B)/lib/libgcs.a
@@ -129,7 +132,7 @@ style:
 
 # The guest's files are the guest's: without DESTDIR they would land on this machine's root.
 RELEASE = $(shell cat $(B)/kernel/$(KERNEL)/release)
-DKMS = /usr/src/gcs-$(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf)
+DKMS = /usr/src/gcs-$(VERSION)
 MAN := $(wildcard Documentation/*.[1-8])
 install: userspace kmod
 ifeq ($(DESTDIR),)

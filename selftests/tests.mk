@@ -82,7 +82,7 @@ $(T)/.kernel: FORCE
 
 $(T)/check.img: $(T)/.kernel $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit \
 		userspace/agent/network/udhcpc_config.script userspace/drivers/install-drivers.sh
-	$(call quiet,INITRD,$@)WITH='xfs crypt' scripts/test-initrd --kernel $(KERNEL) $@ $(VM_TESTS)
+	$(call quiet,INITRD,$@)WITH='xfs crypt time' scripts/test-initrd --kernel $(KERNEL) $@ $(VM_TESTS)
 
 # A VM for each engine, which mostly waits: scripts/check runs them side by side.
 check-vm-kmod check-vm-user: check-vm-%: $(T)/check.img $(T)/disks/layer.ext4

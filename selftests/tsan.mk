@@ -15,7 +15,7 @@ $(T)/tsan/gcs: $(TSAN_OBJ)
 
 $(T)/tsan.img: $(T)/.kernel $(AGENT_TESTS) $(T)/tsan/gcs $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh \
 		$(T)/testinit
-	$(call quiet,INITRD,$@)WITH='xfs crypt' scripts/test-initrd --kernel $(KERNEL) $@ $(AGENT_TESTS) $(T)/tsan/gcs
+	$(call quiet,INITRD,$@)WITH='xfs crypt time' scripts/test-initrd --kernel $(KERNEL) $@ $(AGENT_TESTS) $(T)/tsan/gcs
 
 # The first report ends the agent, and so the test, which shows it. The agent takes several times as long as usual.
 TSAN_TESTS ?= $(notdir $(AGENT_TESTS))

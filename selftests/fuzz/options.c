@@ -16,7 +16,7 @@ static bool is_arg(const char *s, char **argv)
 }
 
 /* Flags that mean what @o says. */
-static void print(const struct options *o, char *text[16])
+static void print(const struct options *o, char *text[17])
 {
 	static const char *const levels[] = { "trace", "debug", "info", "warning", "error", "fatal", "panic" };
 	int n = 0;
@@ -28,6 +28,7 @@ static void print(const struct options *o, char *text[16])
 	ADD("-disable-time-sync=%d", o->disable_time_sync);
 	ADD("-scrub-logs=%d", o->scrub_logs);
 	ADD("-no-kmod=%d", o->no_kmod);
+	ADD("-version=%d", o->version);
 	ADD("-loglevel=%s", levels[o->log_level]);
 	ADD("-log-format=%s", o->log_json ? "json" : "text");
 	ADD("-initial-policy-stance=%s", o->deny ? "deny" : "allow");
@@ -43,7 +44,7 @@ static void print(const struct options *o, char *text[16])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = fuzz_string(data, size), *rest = text, *argv[ARGS_MAX + 2] = { "gcs" }, *printed[16];
+	char *text = fuzz_string(data, size), *rest = text, *argv[ARGS_MAX + 2] = { "gcs" }, *printed[17];
 	struct gcs_error err = { 0 };
 	struct options o, again;
 
@@ -62,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		REQUIRE(!strcmp(o.log_file, again.log_file) && !strcmp(o.core_pattern, again.core_pattern));
 		REQUIRE(!strcmp(o.runtime, again.runtime) && o.log_level == again.log_level);
 		REQUIRE(o.v4 == again.v4 && o.use_inouterr == again.use_inouterr && o.no_kmod == again.no_kmod);
+		REQUIRE(o.version == again.version);
 		REQUIRE(o.disable_time_sync == again.disable_time_sync && o.scrub_logs == again.scrub_logs);
 		REQUIRE(o.deny == again.deny && o.log_json == again.log_json && o.kmsg_level == again.kmsg_level);
 		REQUIRE(o.root_mem_reserve == again.root_mem_reserve && o.gcs_mem_limit == again.gcs_mem_limit);

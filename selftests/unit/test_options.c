@@ -35,6 +35,7 @@ TEST(defaults_are_those_of_the_reference)
 	EXPECT_TRUE(o.scrub_logs);
 	EXPECT_FALSE(o.deny);
 	EXPECT_FALSE(o.no_kmod);
+	EXPECT_FALSE(o.version);
 	EXPECT_STREQ("crun", o.runtime);
 	EXPECT_EQ(NULL, o.unknown);
 }
@@ -59,7 +60,8 @@ TEST(the_hosts_command_line_is_understood)
 
 TEST(one_dash_or_two_and_a_value_after_a_space_or_an_equals_sign)
 {
-	ASSERT_EQ(0, PARSE("--v4=T", "--log-format=json", "--runtime", "runc", "--no-kmod", "-logfile="));
+	ASSERT_EQ(0, PARSE("--v4=T", "--log-format=json", "--runtime", "runc", "--no-kmod", "-logfile=", "--version"));
+	EXPECT_TRUE(o.version);
 	EXPECT_TRUE(o.v4);
 	EXPECT_TRUE(o.log_json);
 	EXPECT_STREQ("runc", o.runtime);

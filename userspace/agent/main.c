@@ -18,6 +18,7 @@
 #include "nofile.h"
 #include "options.h"
 #include "storage/storage.h"
+#include "timesync.h"
 
 /* A program started without them would otherwise get its sockets as standard output. */
 static void open_standard_fds(void)
@@ -115,6 +116,8 @@ static int start(const struct options *o, struct gcs_error *err)
 	bridge_ready();
 	if (kmsg_start(o->kmsg_level, err) < 0)
 		log_warning("%s", err->text);
+	if (!o->disable_time_sync && timesync_start(err) < 0)
+		log_warning("%s", err->text);
 	return 0;
 }
 
@@ -133,11 +136,15 @@ int main(int argc, char **argv)
 		log_line(LOG_FATAL, NULL, "%s", err.text);
 		return 2;
 	}
+	if (o.version) {
+		puts("gcs " GCS_VERSION);
+		return 0;
+	}
 	if (setup_log(&o, &err) < 0) {
 		log_line(LOG_FATAL, NULL, "%s", err.text);
 		return 2;
 	}
-	log_info("gcs started, stdio by %s, runtime %s", o.no_kmod ? "user space" : "gcs.ko", o.runtime);
+	log_info("gcs " GCS_VERSION " started, stdio by %s, runtime %s", o.no_kmod ? "user space" : "gcs.ko", o.runtime);
 	if (start(&o, &err) < 0) {
 		log_line(LOG_FATAL, NULL, "%s", err.text);
 		return 1;

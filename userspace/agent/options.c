@@ -49,6 +49,7 @@ static const struct flag flags[] = {
 	FLAG("disable-time-sync", FLAG_BOOL, disable_time_sync),
 	FLAG("scrub-logs", FLAG_BOOL, scrub_logs),
 	FLAG("no-kmod", FLAG_BOOL, no_kmod),
+	FLAG("version", FLAG_BOOL, version),
 	{ .name = "loglevel", .kind = FLAG_CALL, .set = set_level },
 	{ .name = "log-format", .kind = FLAG_CALL, .set = set_format },
 	{ .name = "initial-policy-stance", .kind = FLAG_CALL, .set = set_stance },

@@ -15,6 +15,7 @@ struct options {
 	bool disable_time_sync;
 	bool scrub_logs;
 	bool no_kmod;			/* stdio by the user-space engine */
+	bool version;			/* say it and end */
 	bool deny;			/* -initial-policy-stance deny */
 	bool log_json;
 	enum log_level log_level;
