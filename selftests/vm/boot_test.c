@@ -123,7 +123,7 @@ static void start_qemu(struct vm *vm, const char *append)
 		"-object", "memory-backend-memfd,id=ram,share=on,size=512M",
 		"-machine", "q35,nvdimm=on,memory-backend=ram",
 		"-nodefaults", "-no-user-config", "-display", "none", "-monitor", "none", "-no-reboot", "-serial", serial,
-		"-kernel", "build/uvm/vmlinuz", "-initrd", "build/uvm/initrd.img", "-append", (char *)append,
+		"-kernel", access("build/uvm/vmlinux", R_OK) == 0 ? "build/uvm/vmlinux" : "build/uvm/vmlinuz", "-initrd", "build/uvm/initrd.img", "-append", (char *)append,
 		"-chardev", chardev, "-device", "vhost-user-vsock-pci,chardev=vsock",
 		"-device", "virtio-scsi-pci", "-device", "virtio-scsi-pci",
 		"-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0", NULL
@@ -241,7 +241,7 @@ static bool negotiate(struct vm *vm)
 
 static int start_external(struct vm *vm, uint64_t id, const char *script)
 {
-	char json[1024];
+	char json[2048];
 	struct json_object *o;
 	int pid;
 
@@ -313,6 +313,26 @@ static void show_console(const struct vm *vm)
 		printf("# no console\n");
 }
 
+/*
+ * What the kernel traces from its start, and what of it means that somebody has slept: a call that does nothing else,
+ * or a wait that its timeout has ended. A call with a timeout of 0 only looks. usleep shows that the trace sees sleeps.
+ */
+#define TRACED(f)                                                                                                        \
+	f("enter", "nanosleep") f("enter", "clock_nanosleep") f("enter", "poll") f("exit", "poll") f("enter", "ppoll")   \
+	f("exit", "ppoll") f("enter", "select") f("exit", "select") f("enter", "pselect6") f("exit", "pselect6")         \
+	f("enter", "epoll_wait") f("exit", "epoll_wait") f("enter", "epoll_pwait") f("exit", "epoll_pwait") f("exit", "futex")
+#define TRACE_EVENT(way, call) "syscalls:sys_" way "_" call ","
+
+static const char nobody_has_slept[] =
+	"mount -t tracefs trace /sys/kernel/tracing && usleep 1 && awk -v mark='<3>' '"
+	"/usleep-.*nanosleep/ { seen = 1; next } "
+	"/timeout[a-z_]*: 0[,)]/ { looks[$1] = 1; next } "
+	"/nanosleep[(]|select6?[(]n: 0,|poll[(]ufds: [^,]*, nfds: 0,/ { print mark $0; bad = 1 } "
+	"/(poll|select6?|epoll_p?wait) -> 0x0$/ && !looks[$1] { print mark $0; bad = 1 } "
+	"/futex -> 0xffffffffffffff92$/ { print mark $0; bad = 1 } "
+	"/ -> / { looks[$1] = 0 } "
+	"END { exit bad || !seen }' /sys/kernel/tracing/trace > /dev/kmsg";
+
 static void boot(const char *variant, const char *append)
 {
 	char what[200];
@@ -333,8 +353,9 @@ static void boot(const char *variant, const char *append)
 			      "grep -q memory /sys/fs/cgroup/cgroup.subtree_control") == 0,
 	     "file systems and cgroup controllers are there");
 	TEST(external(&vm, 6, "modprobe dm-mod && test -d /sys/module/dm_mod") == 0, "modules are found when asked for");
+	TEST(external(&vm, 8, nobody_has_slept) == 0, "until it is up nobody has slept");
 	/* The answer may or may not get out before the VM ends. */
-	start_external(&vm, 8, "kill -9 $(pidof gcs)");
+	start_external(&vm, 10, "kill -9 $(pidof gcs)");
 	TEST(poll(&(struct pollfd){ .fd = vm.pidfd, .events = POLLIN }, 1, 20000) == 1, "the end of the agent is the end of the VM");
 	TEST(vm.conn[LOG] >= 0 && log_is_json(&vm), "the log is JSON from the first byte to the last");
 	if (failed)
@@ -346,11 +367,11 @@ static void boot(const char *variant, const char *append)
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	printf("TAP version 13\n1..16\n");
-	boot("plain", "console=ttyS0 quiet panic=-1 -- -e 1 /bin/vsockexec -e 109 /bin/gcs -v4 -log-format json "
+	printf("TAP version 13\n1..18\n");
+	boot("plain", "console=ttyS0 quiet panic=-1 trace_event=" TRACED(TRACE_EVENT) " -- -e 1 /bin/vsockexec -e 109 /bin/gcs -v4 -log-format json "
 		      "-loglevel debug");
 	boot("no console, relayed log",
-	     "8250_core.nr_uarts=0 quiet panic=-1 -- -e 1 /bin/vsockexec -r -e 109 /bin/gcs -v4 -log-format json "
+	     "8250_core.nr_uarts=0 quiet panic=-1 trace_event=" TRACED(TRACE_EVENT) " -- -e 1 /bin/vsockexec -r -e 109 /bin/gcs -v4 -log-format json "
 	     "-loglevel info");
 	return failed;
 }
