@@ -11,9 +11,11 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "jsonset.h"
 #include "timing.h"
 
 #define ENTROPY_BYTES 512
+#define LOG_LINES 10
 #define POWER_OFF_MS 10000
 /* Until then the guest has come up, or this KVM does not run it. */
 #define KVM_TRIAL_MS 8000
@@ -38,7 +40,7 @@ static int give_entropy(int fd, struct gcs_error *err)
 	return 0;
 }
 
-static int come_up(struct uvm *u, const struct run_options *o, const int listeners[3], double start, bool trial,
+static int come_up(struct uvm *u, const struct options *o, const int listeners[3], double start, bool trial,
 		   struct json_object *figures, struct gcs_error *err)
 {
 	int64_t deadline = watch_deadline((int64_t)o->boot_timeout_s * 1000);
@@ -69,7 +71,7 @@ static int come_up(struct uvm *u, const struct run_options *o, const int listene
 	return 0;
 }
 
-static int try_boot(struct uvm *u, const struct run_options *o, enum accel accel, bool trial, struct json_object *figures,
+static int try_boot(struct uvm *u, const struct options *o, enum accel accel, bool trial, struct json_object *figures,
 		    struct gcs_error *err)
 {
 	static const uint32_t ports[3] = { PORT_ENTROPY, PORT_LOG, PORT_BRIDGE };
@@ -111,7 +113,7 @@ static bool kvm_usable(void)
 	return (c & CPUID_VMX) || (e & CPUID_SVM);
 }
 
-int uvm_boot(struct uvm *u, const struct run_options *o, struct json_object *figures, struct gcs_error *err)
+int uvm_boot(struct uvm *u, const struct options *o, struct json_object *figures, struct gcs_error *err)
 {
 	int signal_fd = u->watch.signal_fd;
 	struct gcs_error kvm_err = { 0 };
@@ -133,14 +135,21 @@ int uvm_boot(struct uvm *u, const struct run_options *o, struct json_object *fig
 	return try_boot(u, o, ACCEL_TCG, false, figures, err);
 }
 
+bool uvm_switch_off(struct uvm *u)
+{
+	/* There is no answer to this one: the VM is gone. */
+	struct request *request = bridge_send(u->guest.bridge, MSG_SHUTDOWN_FORCED, NULL_GUID, NULL, NULL);
+	struct pollfd p = { .fd = u->watch.vm_fd, .events = POLLIN };
+
+	request_drop(request);
+	return request && poll(&p, 1, POWER_OFF_MS) == 1;
+}
+
 void uvm_end(struct uvm *u, bool orderly)
 {
-	uint64_t id;
-
-	/* There is no answer to this one: the VM is gone. */
-	if (orderly && bridge_send(u->guest.bridge, MSG_SHUTDOWN_FORCED, NULL_GUID, NULL, &id, NULL) < 0)
-		orderly = false;
-	vm_end(u->vm, orderly ? POWER_OFF_MS : 0);
+	if (orderly)
+		uvm_switch_off(u);
+	vm_end(u->vm, 0);
 	bridge_close(u->guest.bridge);
 	ports_close(u->ports);
 	tail_stop(u->log);
@@ -148,4 +157,46 @@ void uvm_end(struct uvm *u, bool orderly)
 	u->guest.bridge = NULL;
 	u->ports = NULL;
 	u->log = NULL;
+}
+
+static void print_tail(FILE *to, const char *title, char *text)
+{
+	if (text && *text)
+		fprintf(to, "--- %s\n%s\n", title, text);
+	free(text);
+}
+
+static void print_json(FILE *to, const char *text, const char *ended, char *console)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+
+	set_string(o, "error", text);
+	if (ended)
+		set_string(o, "vm", ended);
+	if (console)
+		set_string(o, "console", console);
+	fprintf(to, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	free(console);
+}
+
+void uvm_explain(struct uvm *u, const struct gcs_error *err, bool json, FILE *to)
+{
+	_cleanup_free_ char *ended = NULL;
+	bool silent = err->err == ETIMEDOUT || err->err == EINTR;
+	bool vm = u->vm && (silent || err->err == ESHUTDOWN || err->err == ECONNRESET || err->err == EPIPE);
+
+	if (vm)
+		ended = vm_ended(u->vm, silent ? 0 : VM_DIED_MS);
+	if (json) {
+		print_json(to, err->text, ended, vm ? vm_console(u->vm) : NULL);
+		return;
+	}
+	fprintf(to, "uvmctl: %s%s%s\n", err->text, ended ? ": " : "", ended ? ended : "");
+	if (!vm)
+		return;
+	if (vm_may_fail(u->vm))
+		fprintf(to, "uvmctl: this QEMU without KVM sometimes fails guests with several processors; --cpus 1 is safe\n");
+	print_tail(to, "QEMU", vm_messages(u->vm));
+	print_tail(to, "the end of the guest's console", vm_console(u->vm));
+	print_tail(to, "the end of the guest's log", tail_lines(u->log, LOG_LINES));
 }

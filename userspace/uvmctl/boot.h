@@ -3,9 +3,11 @@
 #ifndef UVMCTL_BOOT_H
 #define UVMCTL_BOOT_H
 
+#include <stdio.h>
+
 #include "guest.h"
 #include "qemu.h"
-#include "run.h"
+#include "options.h"
 #include "tail.h"
 
 struct uvm {
@@ -20,9 +22,15 @@ struct uvm {
  * Boot and negotiate; @figures gets the phases. On failure @u keeps what there is to tell about it until uvm_end().
  * Returns 0, or -1 with @err.
  */
-int uvm_boot(struct uvm *u, const struct run_options *o, struct json_object *figures, struct gcs_error *err);
+int uvm_boot(struct uvm *u, const struct options *o, struct json_object *figures, struct gcs_error *err);
 
-/* Switch the VM off: @orderly asks the guest first. */
+/* Ask the guest to switch itself off, and wait for a while. Returns whether it has. */
+bool uvm_switch_off(struct uvm *u);
+
+/* End the VM: @orderly asks the guest first. */
 void uvm_end(struct uvm *u, bool orderly);
+
+/* Say what went wrong, and if it is the VM that did, what it has said last. */
+void uvm_explain(struct uvm *u, const struct gcs_error *err, bool json, FILE *to);
 
 #endif

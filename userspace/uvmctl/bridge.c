@@ -2,178 +2,237 @@
 /* The host's end of the bridge. */
 #include "bridge.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
 
 #include "cleanup.h"
+#include "thread.h"
 
 #define CALL_TIMEOUT_MS (5 * 60 * 1000) /* what the host's shim gives a request */
 
-struct bridge {
+struct request {
+	LIST_ENTRY(request) link; /* while the answer is waited for */
+	struct bridge *bridge;
+	enum message_type type;
+	uint64_t id;
 	int fd;
-	const struct watch *watch;
-	uint64_t next_id;
-	struct json_object *answers; /* by id, in decimal */
-	struct json_object *exits;   /* exit notifications: container to type */
-	struct json_object *waiting; /* ids of requests without answer */
-	size_t len;
-	char buf[FRAME_MAX_TO_HOST + 1];
+	bool dropped; /* the reader frees it */
+	struct json_object *answer;
 };
+
+struct bridge {
+	int fd, ended_fd;
+	const struct watch *watch;
+	pthread_t reader;
+	/* One frame after the other. Only the guest can hold up who has it; the end of the VM frees him. */
+	pthread_mutex_t wire;
+	/* Protects what follows, and the requests in the list; nothing is taken inside. */
+	pthread_mutex_t lock;
+	uint64_t next_id;
+	LIST_HEAD(, request) waiting;
+	bool ended;
+	struct gcs_error why;
+};
+
+static void request_free(struct request *r)
+{
+	close(r->fd);
+	json_object_put(r->answer);
+	free(r);
+}
+
+/* The answer has come, or will not: out of the list, and to who waits. With the lock. */
+static void settle(struct request *r, struct json_object *answer)
+{
+	LIST_REMOVE(r, link);
+	r->answer = answer;
+	if (r->dropped)
+		request_free(r);
+	else
+		eventfd_write(r->fd, 1);
+}
+
+static void end(struct bridge *b, const struct gcs_error *why)
+{
+	pthread_mutex_lock(&b->lock);
+	if (!b->ended) {
+		b->ended = true;
+		b->why = *why;
+	}
+	while (!LIST_EMPTY(&b->waiting))
+		settle(LIST_FIRST(&b->waiting), NULL);
+	pthread_mutex_unlock(&b->lock);
+	eventfd_write(b->ended_fd, 1);
+}
+
+static int got_answer(struct bridge *b, uint64_t id, struct json_object *answer, struct gcs_error *err)
+{
+	struct request *r;
+
+	pthread_mutex_lock(&b->lock);
+	LIST_FOREACH(r, &b->waiting, link)
+		if (r->id == id)
+			break;
+	if (r)
+		settle(r, json_object_get(answer));
+	pthread_mutex_unlock(&b->lock);
+	if (r)
+		return 0;
+	return gcs_fail(err, 0, HR_FAIL, "bridge: the guest answered request %llu, which is not waited for", (unsigned long long)id);
+}
+
+static int got_frame(struct bridge *b, const struct frame *f, struct gcs_error *err)
+{
+	_cleanup_json_ struct json_object *o = json_tokener_parse(f->payload);
+
+	if (!json_object_is_type(o, json_type_object))
+		return gcs_fail(err, 0, HR_FAIL, "bridge: the guest sent a %s that is not JSON", frame_type_name(f->type));
+	if ((f->type & MSG_TYPE_MASK) == MSG_RESPONSE)
+		return got_answer(b, f->id, o, err);
+	/* That a container has ended is known from the wait for its first process. */
+	if (f->type == MSG_NOTIFY_CONTAINER)
+		return 0;
+	return gcs_fail(err, 0, HR_FAIL, "bridge: the guest sent a message of type 0x%08x", f->type);
+}
+
+static void *reader(void *arg)
+{
+	struct bridge *b = arg;
+	struct gcs_error err = { 0 };
+	struct frame f = { 0 };
+	int ret;
+
+	do {
+		ret = frame_read(b->fd, FRAME_MAX_TO_HOST, &f, &err);
+		if (ret > 0 && got_frame(b, &f, &err) < 0)
+			ret = -1;
+		free(steal_ptr(&f.payload));
+	} while (ret > 0);
+	if (ret == 0 || err.err == ECONNRESET || err.err == EPIPE) {
+		gcs_fail(&err, 0, HR_FAIL, "the guest closed the bridge");
+		err.err = ESHUTDOWN;
+	}
+	end(b, &err);
+	return NULL;
+}
 
 struct bridge *bridge_open(int fd, const struct watch *watch, struct gcs_error *err)
 {
 	struct bridge *b = calloc(1, sizeof(*b));
+	int ret = ENOMEM;
 
-	if (!b) {
-		close(fd);
-		gcs_fail(err, ENOMEM, HR_FAIL, "bridge");
-		return NULL;
+	if (b) {
+		*b = (struct bridge){ .fd = fd, .watch = watch, .ended_fd = eventfd(0, EFD_CLOEXEC) };
+		pthread_mutex_init(&b->wire, NULL);
+		pthread_mutex_init(&b->lock, NULL);
+		ret = b->ended_fd < 0 ? errno : thread_start(&b->reader, reader, b);
+		if (!ret)
+			return b;
+		if (b->ended_fd >= 0)
+			close(b->ended_fd);
+		free(b);
 	}
-	b->fd = fd;
-	b->watch = watch;
-	b->answers = json_object_new_object();
-	b->exits = json_object_new_object();
-	b->waiting = json_object_new_object();
-	return b;
+	close(fd);
+	gcs_fail(err, ret, HR_FAIL, "bridge");
+	return NULL;
+}
+
+void bridge_end(struct bridge *b)
+{
+	shutdown(b->fd, SHUT_RDWR);
 }
 
 void bridge_close(struct bridge *b)
 {
 	if (!b)
 		return;
+	bridge_end(b);
+	pthread_join(b->reader, NULL);
 	close(b->fd);
-	json_object_put(b->answers);
-	json_object_put(b->exits);
-	json_object_put(b->waiting);
+	close(b->ended_fd);
+	pthread_mutex_destroy(&b->wire);
+	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
 
-int bridge_fd(const struct bridge *b)
+int bridge_ended_fd(const struct bridge *b)
 {
-	return b->fd;
+	return b->ended_fd;
 }
 
-static const char *key(uint64_t id, char text[24])
+/* The answer may come as soon as it is sent: it must be known before. */
+static int enlist(struct bridge *b, struct request *r, struct gcs_error *err)
 {
-	snprintf(text, 24, "%llu", (unsigned long long)id);
-	return text;
+	int ret = 0;
+
+	pthread_mutex_lock(&b->lock);
+	if (b->ended) {
+		if (err)
+			*err = b->why;
+		ret = -1;
+	} else {
+		r->id = b->next_id++;
+		LIST_INSERT_HEAD(&b->waiting, r, link);
+	}
+	pthread_mutex_unlock(&b->lock);
+	return ret;
 }
 
-int bridge_send(struct bridge *b, enum message_type type, const char *container, struct json_object *body, uint64_t *id,
-		struct gcs_error *err)
+struct request *bridge_send(struct bridge *b, enum message_type type, const char *container, struct json_object *body,
+			    struct gcs_error *err)
 {
 	_cleanup_json_ struct json_object *o = body ? body : json_object_new_object();
-	struct frame f = { .type = type, .id = b->next_id };
+	struct request *r = calloc(1, sizeof(*r));
+	struct frame f = { .type = type };
 	_cleanup_free_ char *line = NULL;
-	char text[24];
-	int n;
+	int n, ret;
 
 	json_object_object_add(o, "ContainerId", json_object_new_string(container));
 	json_object_object_add(o, "ActivityId", json_object_new_string(NULL_GUID));
 	n = asprintf(&line, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-	if (n < 0) {
+	if (n < 0)
 		line = NULL;
-		return gcs_fail(err, ENOMEM, HR_FAIL, "bridge: %s", frame_type_name(type));
+	if (r) {
+		*r = (struct request){ .bridge = b, .type = type };
+		r->fd = eventfd(0, EFD_CLOEXEC);
 	}
+	if (!line || !r || r->fd < 0) {
+		free(r);
+		gcs_fail(err, line && r ? errno : ENOMEM, HR_FAIL, "bridge: %s", frame_type_name(type));
+		return NULL;
+	}
+	if (enlist(b, r, err) < 0) {
+		request_free(r);
+		return NULL;
+	}
+	f.id = r->id;
 	f.payload = line;
 	f.length = (size_t)n;
-	if (frame_write(b->fd, FRAME_MAX_TO_GUEST, &f, err) < 0)
-		return -1;
-	json_object_object_add(b->waiting, key(f.id, text), json_object_new_boolean(true));
-	*id = b->next_id++;
-	return 0;
+	pthread_mutex_lock(&b->wire);
+	ret = frame_write(b->fd, FRAME_MAX_TO_GUEST, &f, err);
+	pthread_mutex_unlock(&b->wire);
+	if (ret == 0)
+		return r;
+	request_drop(r);
+	return NULL;
 }
 
-static int got_frame(struct bridge *b, const struct frame_header *h, const char *payload, size_t len, struct gcs_error *err)
+int request_fd(const struct request *r)
 {
-	struct json_tokener *tokener = json_tokener_new();
-	_cleanup_json_ struct json_object *o = NULL;
-	struct json_object *container, *type;
-	uint32_t message = le32toh(h->type);
-	char text[24];
-
-	o = json_tokener_parse_ex(tokener, payload, (int)len);
-	if (!o && json_tokener_get_error(tokener) == json_tokener_continue)
-		o = json_tokener_parse_ex(tokener, "\n", 1);
-	json_tokener_free(tokener);
-	if (!json_object_is_type(o, json_type_object))
-		return gcs_fail(err, 0, HR_FAIL, "bridge: the guest sent a %s that is not JSON", frame_type_name(message));
-	switch (message & MSG_TYPE_MASK) {
-	case MSG_RESPONSE:
-		key(le64toh(h->id), text);
-		if (!json_object_object_get_ex(b->waiting, text, NULL))
-			return gcs_fail(err, 0, HR_FAIL, "bridge: the guest answered request %s, which is not waited for", text);
-		json_object_object_del(b->waiting, text);
-		json_object_object_add(b->answers, text, steal_ptr(&o));
-		return 0;
-	case MSG_NOTIFICATION:
-		if (message == MSG_NOTIFY_CONTAINER && json_object_object_get_ex(o, "ContainerId", &container) &&
-		    json_object_object_get_ex(o, "Type", &type)) {
-			json_object_object_add(b->exits, json_object_get_string(container), json_object_get(type));
-			return 0;
-		}
-		/* fall through */
-	default:
-		return gcs_fail(err, 0, HR_FAIL, "bridge: the guest sent a message of type 0x%08x", message);
-	}
+	return r->fd;
 }
 
-/* Take complete frames out of the buffer. */
-static int take_frames(struct bridge *b, struct gcs_error *err)
-{
-	struct frame_header h;
-	uint32_t size;
-
-	while (b->len >= FRAME_HEADER_SIZE) {
-		memcpy(&h, b->buf, sizeof(h));
-		size = le32toh(h.size);
-		if (size < FRAME_HEADER_SIZE || size > FRAME_MAX_TO_HOST)
-			return gcs_fail(err, 0, HR_FAIL, "bridge: the guest sent a frame of %u bytes", size);
-		if (b->len < size)
-			return 0;
-		if (got_frame(b, &h, b->buf + FRAME_HEADER_SIZE, size - FRAME_HEADER_SIZE, err) < 0)
-			return -1;
-		b->len -= size;
-		memmove(b->buf, b->buf + size, b->len);
-	}
-	return 0;
-}
-
-int bridge_read(struct bridge *b, struct gcs_error *err)
-{
-	ssize_t n = recv(b->fd, b->buf + b->len, sizeof(b->buf) - b->len, MSG_DONTWAIT);
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n <= 0) {
-		gcs_fail(err, n < 0 ? errno : 0, HR_FAIL, "the guest closed the bridge");
-		err->err = ESHUTDOWN;
-		return -1;
-	}
-	b->len += (size_t)n;
-	return take_frames(b, err);
-}
-
-int bridge_take(struct bridge *b, uint64_t id, struct json_object **answer)
-{
-	char text[24];
-
-	if (!json_object_object_get_ex(b->answers, key(id, text), answer))
-		return 0;
-	json_object_get(*answer);
-	json_object_object_del(b->answers, text);
-	return 1;
-}
-
-int bridge_result(enum message_type type, struct json_object *answer, struct gcs_error *err)
+/* What an answer says. */
+static int result(enum message_type type, struct json_object *answer, struct gcs_error *err)
 {
 	struct json_object *result, *text;
 	int32_t code;
@@ -189,30 +248,52 @@ int bridge_result(enum message_type type, struct json_object *answer, struct gcs
 			text ? json_object_get_string(text) : "failed", (uint32_t)code);
 }
 
+int request_take(struct request *r, struct json_object **answer, struct gcs_error *err)
+{
+	struct bridge *b = r->bridge;
+	int ret = -1;
+
+	/* After this the reader does not touch it. */
+	pthread_mutex_lock(&b->lock);
+	if (!r->answer && err)
+		*err = b->why;
+	pthread_mutex_unlock(&b->lock);
+	if (r->answer)
+		ret = result(r->type, r->answer, err);
+	if (ret == 0 && answer)
+		*answer = steal_ptr(&r->answer);
+	request_free(r);
+	return ret;
+}
+
+void request_drop(struct request *r)
+{
+	struct bridge *b = r ? r->bridge : NULL;
+	struct request *in_list = NULL;
+
+	if (!r)
+		return;
+	pthread_mutex_lock(&b->lock);
+	LIST_FOREACH(in_list, &b->waiting, link)
+		if (in_list == r)
+			break;
+	r->dropped = true;
+	pthread_mutex_unlock(&b->lock);
+	if (!in_list)
+		request_free(r);
+}
+
 int bridge_call(struct bridge *b, enum message_type type, const char *container, struct json_object *body,
 		struct json_object **answer, struct gcs_error *err)
 {
-	_cleanup_json_ struct json_object *got = NULL;
-	int64_t deadline = watch_deadline(CALL_TIMEOUT_MS);
+	struct request *r = bridge_send(b, type, container, body, err);
 	char what[64];
-	uint64_t id;
 
+	if (!r)
+		return -1;
 	snprintf(what, sizeof(what), "the answer to %s", frame_type_name(type));
-	if (bridge_send(b, type, container, body, &id, err) < 0)
-		return -1;
-	while (!bridge_take(b, id, &got))
-		if (watch_wait(b->watch, b->fd, POLLIN, deadline, what, err) < 0 || bridge_read(b, err) < 0)
-			return -1;
-	if (bridge_result(type, got, err) < 0)
-		return -1;
-	if (answer)
-		*answer = steal_ptr(&got);
-	return 0;
-}
-
-const char *bridge_exit_type(const struct bridge *b, const char *container)
-{
-	struct json_object *type;
-
-	return json_object_object_get_ex(b->exits, container, &type) ? json_object_get_string(type) : NULL;
+	if (watch_wait(b->watch, r->fd, POLLIN, watch_deadline(CALL_TIMEOUT_MS), what, err) == 0)
+		return request_take(r, answer, err);
+	request_drop(r);
+	return -1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The host's end of the bridge: requests, their answers, notifications. */
+/* The host's end of the bridge: requests and their answers. All of it may be called by several threads. */
 #ifndef UVMCTL_BRIDGE_H
 #define UVMCTL_BRIDGE_H
 
@@ -12,26 +12,34 @@
 #include "watch.h"
 
 struct bridge;
+struct request;
 
-/* Take over the connection @fd. NULL with @err. */
+/* Take over the connection @fd; a thread of its own reads it. NULL with @err. */
 struct bridge *bridge_open(int fd, const struct watch *watch, struct gcs_error *err);
+/* All requests must be over. NULL is fine. */
 void bridge_close(struct bridge *b);
 
-/* Readable when bridge_read() has something to do. */
-int bridge_fd(const struct bridge *b);
+/* Readable when the guest has closed the bridge, or has broken its rules. */
+int bridge_ended_fd(const struct bridge *b);
 
-/* Send a request for @container (a NULL GUID for the VM). @body (taken; NULL: empty) has what is not in every request. */
-int bridge_send(struct bridge *b, enum message_type type, const char *container, struct json_object *body, uint64_t *id,
-		struct gcs_error *err);
+/* From now on every request fails, those that wait too. */
+void bridge_end(struct bridge *b);
 
-/* Read what has come, without waiting. -1 with @err: the bridge is broken. */
-int bridge_read(struct bridge *b, struct gcs_error *err);
+/*
+ * Send a request for @container (a NULL GUID for the VM). @body (taken; NULL: empty) has what is not in every request.
+ * It is over with request_take() or request_drop(). NULL with @err.
+ */
+struct request *bridge_send(struct bridge *b, enum message_type type, const char *container, struct json_object *body,
+			    struct gcs_error *err);
 
-/* Take the answer to request @id: 1 with *@answer, 0 if it has not come. Either way nothing is read. */
-int bridge_take(struct bridge *b, uint64_t id, struct json_object **answer);
+/* Readable when request_take() does not wait. */
+int request_fd(const struct request *r);
 
-/* What an answer says: 0, or -1 with @err: the guest's HRESULT and its words. */
-int bridge_result(enum message_type type, struct json_object *answer, struct gcs_error *err);
+/* The answer is there, or will not come: 0 with *@answer (may be NULL), or -1 with @err: the guest's HRESULT and its words. */
+int request_take(struct request *r, struct json_object **answer, struct gcs_error *err);
+
+/* Nobody cares for the answer. NULL is fine. */
+void request_drop(struct request *r);
 
 /*
  * Send and wait for the answer. -1 with @err if it could not be sent, did not come, or says that it failed.
@@ -39,8 +47,5 @@ int bridge_result(enum message_type type, struct json_object *answer, struct gcs
  */
 int bridge_call(struct bridge *b, enum message_type type, const char *container, struct json_object *body,
 		struct json_object **answer, struct gcs_error *err);
-
-/* The "Type" of the exit notification of @container, NULL if none has come. */
-const char *bridge_exit_type(const struct bridge *b, const char *container);
 
 #endif

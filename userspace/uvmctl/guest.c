@@ -4,31 +4,16 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <json-c/json.h>
-
 #include "cleanup.h"
+#include "jsonset.h"
 
 #define OUTPUT_MAX 65536
 #define COMMAND_TIMEOUT_MS 60000
-
-static void set_string(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static void set_number(struct json_object *o, const char *key, int64_t value)
-{
-	json_object_object_add(o, key, json_object_new_int64(value));
-}
-
-static void set_true(struct json_object *o, const char *key)
-{
-	json_object_object_add(o, key, json_object_new_boolean(true));
-}
 
 /* A JSON document inside a string. */
 static void set_nested(struct json_object *o, const char *key, struct json_object *document)
@@ -103,16 +88,20 @@ int guest_eject(struct guest *g, const struct guest_disk *d, struct gcs_error *e
 	return modify(g, "SCSIDevice", "Remove", s, err);
 }
 
-int guest_combine(struct guest *g, const char *container, const char *root, const char *layer, const char *scratch,
+int guest_combine(struct guest *g, const char *container, const char *root, const char *const *layers, const char *scratch,
 		  struct gcs_error *err)
 {
-	struct json_object *s = json_object_new_object(), *layers = json_object_new_array(), *l = json_object_new_object();
+	struct json_object *s = json_object_new_object(), *list = json_object_new_array();
 
-	set_string(l, "Path", layer);
-	json_object_array_add(layers, l);
+	for (; *layers; layers++) {
+		struct json_object *l = json_object_new_object();
+
+		set_string(l, "Path", *layers);
+		json_object_array_add(list, l);
+	}
 	set_string(s, "ContainerID", container);
 	set_string(s, "ContainerRootPath", root);
-	json_object_object_add(s, "Layers", layers);
+	json_object_object_add(s, "Layers", list);
 	set_string(s, "ScratchPath", scratch);
 	return modify(g, "CombinedLayers", "Add", s, err);
 }
@@ -160,6 +149,7 @@ int guest_execute(struct guest *g, const char *container, struct json_object *pa
 			   *vsock = json_object_new_object(), *pid;
 	_cleanup_json_ struct json_object *answer = NULL;
 	int listeners[3] = { -1, -1, -1 }, ret = 0;
+	uint32_t port;
 
 	if (!parameters)
 		parameters = json_object_new_object();
@@ -168,11 +158,12 @@ int guest_execute(struct guest *g, const char *container, struct json_object *pa
 		if (!p->want[i])
 			continue;
 		/* All are there before the request: the guest connects before it answers. */
-		listeners[i] = ports_listen(g->ports, g->next_port, err);
+		port = atomic_fetch_add(&g->next_port, 1);
+		listeners[i] = ports_listen(g->ports, port, err);
 		if (listeners[i] < 0)
 			ret = -1;
 		set_true(parameters, pipes[i]);
-		set_number(vsock, names[i], g->next_port++);
+		set_number(vsock, names[i], port);
 	}
 	set_nested(settings, "ProcessParameters", parameters);
 	json_object_object_add(settings, "VsockStdioRelaySettings", vsock);
@@ -198,20 +189,21 @@ int guest_execute(struct guest *g, const char *container, struct json_object *pa
 	return 0;
 }
 
-int guest_wait_send(struct guest *g, const char *container, uint32_t pid, uint64_t *id, struct gcs_error *err)
+struct request *guest_wait(struct guest *g, const char *container, uint32_t pid, struct gcs_error *err)
 {
 	struct json_object *body = json_object_new_object();
 
 	set_number(body, "ProcessId", pid);
 	set_number(body, "TimeoutInMs", UINT32_MAX);
-	return bridge_send(g->bridge, MSG_WAIT_FOR_PROCESS, container, body, id, err);
+	return bridge_send(g->bridge, MSG_WAIT_FOR_PROCESS, container, body, err);
 }
 
-int guest_exit_code(struct json_object *answer, uint32_t *code, struct gcs_error *err)
+int guest_exit_code(struct request *wait, uint32_t *code, struct gcs_error *err)
 {
+	_cleanup_json_ struct json_object *answer = NULL;
 	struct json_object *o;
 
-	if (bridge_result(MSG_WAIT_FOR_PROCESS, answer, err) < 0)
+	if (request_take(wait, &answer, err) < 0)
 		return -1;
 	if (!json_object_object_get_ex(answer, "ExitCode", &o))
 		return gcs_fail(err, 0, HR_FAIL, "guest: the answer to WaitForProcess has no ExitCode");
@@ -219,24 +211,41 @@ int guest_exit_code(struct json_object *answer, uint32_t *code, struct gcs_error
 	return 0;
 }
 
-int guest_signal_send(struct guest *g, const char *container, uint32_t pid, int signal, uint64_t *id, struct gcs_error *err)
+struct request *guest_signal(struct guest *g, const char *container, uint32_t pid, int signal, struct gcs_error *err)
 {
 	struct json_object *body = json_object_new_object(), *options = json_object_new_object();
 
 	set_number(body, "ProcessId", pid);
 	set_number(options, "Signal", signal);
 	json_object_object_add(body, "Options", options);
-	return bridge_send(g->bridge, MSG_SIGNAL_PROCESS, container, body, id, err);
+	return bridge_send(g->bridge, MSG_SIGNAL_PROCESS, container, body, err);
 }
 
-int guest_resize(struct guest *g, const char *container, uint32_t pid, uint16_t rows, uint16_t columns, struct gcs_error *err)
+struct request *guest_resize(struct guest *g, const char *container, uint32_t pid, uint16_t rows, uint16_t columns,
+			     struct gcs_error *err)
 {
 	struct json_object *body = json_object_new_object();
 
 	set_number(body, "ProcessId", pid);
 	set_number(body, "Height", rows);
 	set_number(body, "Width", columns);
-	return bridge_call(g->bridge, MSG_RESIZE_CONSOLE, container, body, NULL, err);
+	return bridge_send(g->bridge, MSG_RESIZE_CONSOLE, container, body, err);
+}
+
+struct json_object *guest_statistics(struct guest *g, const char *container, struct gcs_error *err)
+{
+	_cleanup_json_ struct json_object *answer = NULL, *properties = NULL;
+	struct json_object *body = json_object_new_object(), *query = json_object_new_object(), *metrics;
+
+	json_object_object_add(query, "PropertyTypes", strings((const char *const[]){ "Statistics", NULL }));
+	set_nested(body, "Query", query);
+	if (bridge_call(g->bridge, MSG_GET_PROPERTIES, container, body, &answer, err) < 0)
+		return NULL;
+	properties = json_tokener_parse(get_string(answer, "Properties") ?: "");
+	if (json_object_object_get_ex(properties, "LCOWMetrics", &metrics))
+		return json_object_get(metrics);
+	gcs_fail(err, 0, HR_FAIL, "guest: the answer to GetProperties has no LCOWMetrics");
+	return NULL;
 }
 
 /* Read to the end of file. */
@@ -268,10 +277,10 @@ char *guest_run(struct guest *g, const char *const *argv, struct gcs_error *err)
 {
 	struct json_object *parameters = json_object_new_object(), *args = json_object_new_array(),
 			   *env = json_object_new_object();
-	_cleanup_json_ struct json_object *answer = NULL;
 	_cleanup_free_ char *output = NULL;
 	struct guest_process p = { .want = { false, true, false } };
-	uint64_t id;
+	struct request *wait;
+	uint32_t code;
 
 	for (; *argv; argv++)
 		json_object_array_add(args, json_object_new_string(*argv));
@@ -283,12 +292,12 @@ char *guest_run(struct guest *g, const char *const *argv, struct gcs_error *err)
 		return NULL;
 	output = read_output(g, p.sockets[1], err);
 	close_sockets(&p);
-	if (!output || guest_wait_send(g, NULL_GUID, p.pid, &id, err) < 0)
+	wait = output ? guest_wait(g, NULL_GUID, p.pid, err) : NULL;
+	if (!wait)
 		return NULL;
-	while (!bridge_take(g->bridge, id, &answer))
-		if (watch_wait(g->watch, bridge_fd(g->bridge), POLLIN, watch_deadline(COMMAND_TIMEOUT_MS), "a command's end",
-			       err) < 0 ||
-		    bridge_read(g->bridge, err) < 0)
-			return NULL;
-	return steal_ptr(&output);
+	if (watch_wait(g->watch, request_fd(wait), POLLIN, watch_deadline(COMMAND_TIMEOUT_MS), "a command's end", err) < 0) {
+		request_drop(wait);
+		return NULL;
+	}
+	return guest_exit_code(wait, &code, err) < 0 ? NULL : steal_ptr(&output);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the host asks of the guest, one function a step: disks, layers, containers, processes. */
+/* What the host asks of the guest, one function a step: disks, layers, containers, processes. For any thread. */
 #ifndef UVMCTL_GUEST_H
 #define UVMCTL_GUEST_H
 
@@ -13,7 +13,7 @@ struct guest {
 	struct bridge *bridge;
 	struct ports *ports;
 	const struct watch *watch;
-	uint32_t next_port; /* of stdio */
+	_Atomic uint32_t next_port; /* of stdio */
 };
 
 int guest_negotiate(struct guest *g, struct gcs_error *err);
@@ -29,7 +29,8 @@ int guest_unmount(struct guest *g, const struct guest_disk *d, struct gcs_error 
 /* Before the disk is taken away. */
 int guest_eject(struct guest *g, const struct guest_disk *d, struct gcs_error *err);
 
-int guest_combine(struct guest *g, const char *container, const char *root, const char *layer, const char *scratch,
+/* @layers: where they are mounted, the uppermost first, ends with NULL. */
+int guest_combine(struct guest *g, const char *container, const char *root, const char *const *layers, const char *scratch,
 		  struct gcs_error *err);
 int guest_separate(struct guest *g, const char *container, const char *root, struct gcs_error *err);
 
@@ -46,15 +47,20 @@ struct guest_process {
 
 /*
  * Start a process: the init of @container if @parameters is NULL, else (taken) what they say. On failure no socket is
- * open. guest_wait_send() asks for its exit code, which guest_exit_code() finds in the answer.
+ * open.
  */
 int guest_execute(struct guest *g, const char *container, struct json_object *parameters, struct guest_process *p,
 		  struct gcs_error *err);
-int guest_wait_send(struct guest *g, const char *container, uint32_t pid, uint64_t *id, struct gcs_error *err);
-int guest_exit_code(struct json_object *answer, uint32_t *code, struct gcs_error *err);
-/* Sends the request; the answer is that to *@id. */
-int guest_signal_send(struct guest *g, const char *container, uint32_t pid, int signal, uint64_t *id, struct gcs_error *err);
-int guest_resize(struct guest *g, const char *container, uint32_t pid, uint16_t rows, uint16_t columns, struct gcs_error *err);
+
+/* These send a request, over by request_take() or request_drop(), or for the first by guest_exit_code(). NULL with @err. */
+struct request *guest_wait(struct guest *g, const char *container, uint32_t pid, struct gcs_error *err);
+int guest_exit_code(struct request *wait, uint32_t *code, struct gcs_error *err);
+struct request *guest_signal(struct guest *g, const char *container, uint32_t pid, int signal, struct gcs_error *err);
+struct request *guest_resize(struct guest *g, const char *container, uint32_t pid, uint16_t rows, uint16_t columns,
+			     struct gcs_error *err);
+
+/* What a container uses: the guest's LCOWMetrics. NULL with @err: err->hr is HR_SYSTEM_NOT_FOUND if there is none of this id. */
+struct json_object *guest_statistics(struct guest *g, const char *container, struct gcs_error *err);
 
 /* Run a command in the VM, outside of all containers. Its stdout, malloc'd; NULL with @err. */
 char *guest_run(struct guest *g, const char *const *argv, struct gcs_error *err);

@@ -5,25 +5,49 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "run.h"
+#include "nofile.h"
+#include "verbs.h"
 #include "vsock_backend.h"
 
-static const struct verb {
-	const char *name, *usage;
-	int (*run)(int argc, char **argv);
-} verbs[] = {
-	{ "run", "[OPTION]... IMAGE [COMMAND [ARG]...]", run_verb },
-	{ "vsock-backend", "[--cid CID] SOCKET PREFIX", vsock_backend_verb },
+static const struct verb verbs[] = {
+	{ "run", "IMAGE [COMMAND [ARG]...]", "run a container in a VM of its own, or with --in in a UVM that runs", VERB_RUN, 1, -1,
+	  verb_run },
+	{ "up", "[UVM]", "start a UVM in the background", VERB_UP, 0, 1, verb_up },
+	{ "down", "[UVM]", "end it", VERB_DOWN, 0, 1, verb_down },
+	{ "ls", "", "list the UVMs that run", VERB_LS, 0, 0, verb_ls },
+	{ "create", "IMAGE [COMMAND [ARG]...]", "create a container in a UVM", VERB_CREATE, 1, -1, verb_create },
+	{ "start", "CONTAINER", "start it", VERB_START, 1, 1, verb_start },
+	{ "attach", "CONTAINER [PID]", "at its streams, until it ends or Ctrl-P Ctrl-Q", VERB_ATTACH, 1, 2, verb_attach },
+	{ "exec", "CONTAINER COMMAND [ARG]...", "run one more process in a container", VERB_EXEC, 2, -1, verb_exec },
+	{ "kill", "CONTAINER [PID]", "send a signal", VERB_KILL, 1, 2, verb_kill },
+	{ "wait", "CONTAINER [PID]", "wait for its end, print the exit code", VERB_WAIT, 1, 2, verb_wait },
+	{ "rm", "CONTAINER...", "remove containers", VERB_RM, 1, -1, verb_rm },
+	{ "ps", "", "list containers and their execs", VERB_PS, 0, 0, verb_ps },
+	{ "stats", "[CONTAINER]", "what they use, once a second on a terminal", VERB_STATS, 0, 1, verb_stats },
+	{ "logs", "", "what the guest says", VERB_LOGS, 0, 0, verb_logs },
+	{ "events", "", "what has happened to containers", VERB_EVENTS, 0, 0, verb_events },
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
 static int usage(FILE *to, int code)
 {
+	fprintf(to, "usage: uvmctl VERB [OPTION]... [OPERAND]...\n");
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(to, "%s uvmctl %s %s\n", i ? "      " : "usage:", verbs[i].name, verbs[i].usage);
-	fprintf(to, "       uvmctl run --help\n");
+		fprintf(to, "  %-7s %-28s%s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
+	fprintf(to, "  vsock-backend [--cid CID] SOCKET PREFIX\n"
+		    "`uvmctl VERB --help` has its options. PID: of a process that exec has started, see ps.\n");
 	return code;
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv)
+{
+	struct options o;
+	int ret = options_parse(verb, argc, argv, &o);
+
+	ret = ret == 0 ? verb->run(&o) : ret > 0 ? 0 : EXIT_OWN;
+	options_free(&o);
+	return ret;
 }
 
 int main(int argc, char **argv)
@@ -36,12 +60,15 @@ int main(int argc, char **argv)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
+	nofile_raise();
 	if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")))
 		return usage(stdout, 0);
+	if (argc >= 2 && !strcmp(argv[1], "vsock-backend"))
+		return vsock_backend_verb(argc - 1, argv + 1);
 	for (size_t i = 0; argc >= 2 && i < VERB_COUNT; i++)
 		if (!strcmp(argv[1], verbs[i].name))
-			return verbs[i].run(argc - 1, argv + 1);
+			return run_verb(&verbs[i], argc - 1, argv + 1);
 	if (argc >= 2)
 		fprintf(stderr, "uvmctl: unknown verb '%s'\n", argv[1]);
-	return usage(stderr, 125);
+	return usage(stderr, EXIT_OWN);
 }

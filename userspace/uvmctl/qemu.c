@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -284,6 +285,9 @@ int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, 
 	set(o, "bus", bus);
 	set(o, "drive", node);
 	json_object_object_add(o, "lun", json_object_new_int((int)lun));
+	/* A full disk of this machine is the container's I/O error, not the end of the whole VM: QEMU would stop it by default. */
+	set(o, "werror", "report");
+	set(o, "rerror", "report");
 	if (qmp_execute(vm->qmp, "device_add", o, -1, err) < 0)
 		goto err_device;
 	vm->fdset[controller][lun] = fdset;
@@ -325,10 +329,30 @@ char *vm_messages(struct vm *vm)
 	return tail_lines(vm ? vm->messages : NULL, CONSOLE_LINES);
 }
 
+static char *sentence(int code)
+{
+	char *text = NULL;
+
+	if (code > 128)
+		return asprintf(&text, "QEMU was killed by signal %d", code - 128) < 0 ? NULL : text;
+	if (code)
+		return asprintf(&text, "QEMU failed with exit code %d", code) < 0 ? NULL : text;
+	return strdup("the VM switched itself off");
+}
+
+char *vm_how_ended(const struct vm *vm, int wait_ms)
+{
+	struct pollfd p = { .fd = vm->pidfd, .events = POLLIN };
+	siginfo_t info = { 0 };
+
+	if (poll(&p, 1, wait_ms) != 1 || waitid(P_PIDFD, (id_t)vm->pidfd, &info, WEXITED | WNOWAIT) < 0)
+		return NULL;
+	return sentence(info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status);
+}
+
 char *vm_ended(struct vm *vm, int wait_ms)
 {
 	struct pollfd p = { .fd = vm->pidfd, .events = POLLIN };
-	char *text = NULL;
 
 	if (vm->pidfd >= 0) {
 		if (poll(&p, 1, wait_ms) != 1)
@@ -338,11 +362,18 @@ char *vm_ended(struct vm *vm, int wait_ms)
 		tail_finish(vm->console);
 		tail_finish(vm->messages);
 	}
-	if (vm->code > 128)
-		return asprintf(&text, "QEMU was killed by signal %d", vm->code - 128) < 0 ? NULL : text;
-	if (vm->code)
-		return asprintf(&text, "QEMU failed with exit code %d", vm->code) < 0 ? NULL : text;
-	return strdup("the VM switched itself off");
+	return sentence(vm->code);
+}
+
+void vm_kill(struct vm *vm)
+{
+	siginfo_t info;
+
+	if (!vm || vm->pidfd < 0)
+		return;
+	syscall(SYS_pidfd_send_signal, vm->pidfd, SIGKILL, NULL, 0);
+	while (waitid(P_PIDFD, (id_t)vm->pidfd, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
 }
 
 void vm_end(struct vm *vm, int grace_ms)

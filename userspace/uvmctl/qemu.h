@@ -49,10 +49,18 @@ bool vm_may_fail(const struct vm *vm);
 /* End QEMU, at once unless it ends by itself within @grace_ms, and free @vm. NULL is fine. */
 void vm_end(struct vm *vm, int grace_ms);
 
+/* QEMU is gone when this returns, but nothing is freed. */
+void vm_kill(struct vm *vm);
+
 /*
  * If QEMU ends within @wait_ms, reap it, read everything it has said, and say how it ended (a malloc'd sentence). NULL:
  * it has not ended.
  */
 char *vm_ended(struct vm *vm, int wait_ms);
+
+/* The same without reaping it or changing anything, while other threads look at it. */
+char *vm_how_ended(const struct vm *vm, int wait_ms);
+
+#define VM_DIED_MS 2000 /* at most between the end of the bridge and the end of QEMU */
 
 #endif

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,83 +14,139 @@
 #include "thread.h"
 
 #define BUFFER (256 << 10)
+#define CTRL_P 0x10
+#define CTRL_Q 0x11
 
 struct relay {
-	int from, to, socket, done_fd;
+	int from, to, socket, done_fd, stop_fd, detach_fd;
+	bool held;    /* a Ctrl-P, until it is known what comes after it */
+	bool stopped;
 	uint64_t bytes;
 	pthread_t thread;
-	char buf[BUFFER];
+	char buf[BUFFER + 1];
 };
 
-/* Our own descriptors may have been made non-blocking by whoever shares them. */
-static bool again(int fd, short events)
+/* Wait until @fd has one of @events. False: the relay is stopped. */
+static bool ready(struct relay *r, int fd, short events)
 {
-	struct pollfd p = { .fd = fd, .events = events };
+	struct pollfd p[] = { { .fd = fd, .events = events }, { .fd = r->stop_fd, .events = POLLIN } };
 
-	if (errno == EAGAIN)
-		poll(&p, 1, -1);
-	return errno == EINTR || errno == EAGAIN;
+	while (poll(p, 2, -1) < 0)
+		;
+	r->stopped = p[1].revents;
+	return !r->stopped;
+}
+
+/* To the guest without waiting in the write: who stops us must not wait for a guest that does not read. */
+static ssize_t write_some(struct relay *r, const char *data, size_t len)
+{
+	struct pollfd p = { .fd = r->to, .events = POLLOUT };
+
+	if (r->to == r->socket)
+		return ready(r, r->to, POLLOUT) ? send(r->to, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
+	/* Our own descriptors may have been made non-blocking by whoever shares them. */
+	poll(&p, 1, -1);
+	return write(r->to, data, len);
 }
 
 static bool write_all(struct relay *r, size_t len)
 {
 	for (size_t done = 0; done < len;) {
-		ssize_t n = write(r->to, r->buf + done, len - done);
+		ssize_t n = write_some(r, r->buf + done, len - done);
 
-		if (n >= 0) {
+		if (n == 0)
+			return false;
+		if (n > 0) {
 			done += (size_t)n;
 			r->bytes += (uint64_t)n;
-		} else if (!again(r->to, POLLOUT)) {
+		} else if (errno != EINTR && errno != EAGAIN) {
 			return false;
 		}
 	}
 	return true;
 }
 
+/* Look for the keys that detach; what was held back comes first. Returns the length without them, and whether they were there. */
+static size_t look_for_keys(struct relay *r, size_t len, bool *detach)
+{
+	if (r->held) {
+		memmove(r->buf + 1, r->buf, len++);
+		r->buf[0] = CTRL_P;
+		r->held = false;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (r->buf[i] != CTRL_P)
+			continue;
+		r->held = i + 1 == len;
+		*detach = !r->held && r->buf[i + 1] == CTRL_Q;
+		if (r->held || *detach)
+			return i;
+	}
+	return len;
+}
+
 static void *run(void *arg)
 {
 	struct relay *r = arg;
+	bool detach = false;
 	ssize_t n;
 
-	do
+	while (ready(r, r->from, POLLIN)) {
 		n = read(r->from, r->buf, BUFFER);
-	while (n > 0 ? write_all(r, (size_t)n) : n < 0 && again(r->from, POLLIN));
-	/* From the guest: both directions. A guest that still writes gets EPIPE. */
-	shutdown(r->socket, r->socket == r->to ? SHUT_WR : SHUT_RDWR);
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n <= 0)
+			break;
+		if (r->detach_fd >= 0)
+			n = (ssize_t)look_for_keys(r, (size_t)n, &detach);
+		if (!write_all(r, (size_t)n) || detach)
+			break;
+	}
+	if (detach)
+		eventfd_write(r->detach_fd, 1);
+	else if (!r->stopped)
+		/* From the guest: both directions. A guest that still writes gets EPIPE. */
+		shutdown(r->socket, r->socket == r->to ? SHUT_WR : SHUT_RDWR);
 	eventfd_write(r->done_fd, 1);
 	return NULL;
 }
 
-static struct relay *start(int from, int to, int socket, struct gcs_error *err)
+static void release(struct relay *r)
+{
+	close(r->socket);
+	close(r->done_fd);
+	close(r->stop_fd);
+	free(r);
+}
+
+static struct relay *start(int from, int to, int socket, int detach_fd, struct gcs_error *err)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 	int ret = ENOMEM;
 
-	if (r) {
-		*r = (struct relay){ .from = from, .to = to, .socket = socket };
+	if (!r) {
+		close(socket);
+	} else {
+		*r = (struct relay){ .from = from, .to = to, .socket = socket, .detach_fd = detach_fd };
 		r->done_fd = eventfd(0, EFD_CLOEXEC);
-		ret = r->done_fd < 0 ? errno : 0;
-	}
-	if (!ret) {
-		ret = thread_start(&r->thread, run, r);
+		r->stop_fd = eventfd(0, EFD_CLOEXEC);
+		ret = r->done_fd < 0 || r->stop_fd < 0 ? errno : thread_start(&r->thread, run, r);
 		if (!ret)
 			return r;
-		close(r->done_fd);
+		release(r);
 	}
-	close(socket);
-	free(r);
 	gcs_fail(err, ret, HR_FAIL, "relay");
 	return NULL;
 }
 
-struct relay *relay_to_guest(int fd, int socket, struct gcs_error *err)
+struct relay *relay_to_guest(int fd, int socket, int detach_fd, struct gcs_error *err)
 {
-	return start(fd, socket, socket, err);
+	return start(fd, socket, socket, detach_fd, err);
 }
 
 struct relay *relay_from_guest(int socket, int fd, struct gcs_error *err)
 {
-	return start(socket, fd, socket, err);
+	return start(socket, fd, socket, -1, err);
 }
 
 int relay_done_fd(const struct relay *r)
@@ -109,8 +166,15 @@ uint64_t relay_finish(struct relay *r)
 		return 0;
 	pthread_join(r->thread, NULL);
 	bytes = r->bytes;
-	close(r->socket);
-	close(r->done_fd);
-	free(r);
+	release(r);
 	return bytes;
+}
+
+void relay_stop(struct relay *r)
+{
+	if (!r)
+		return;
+	eventfd_write(r->stop_fd, 1);
+	pthread_join(r->thread, NULL);
+	release(r);
 }

@@ -11,10 +11,11 @@ struct relay;
 
 /*
  * Copy between the guest's connection @socket, which is taken over, and @fd. To the guest: the end of file becomes a
- * half-close. From the guest: if @fd takes no more, the connection is closed, so that the writer learns of it.
- * NULL with @err.
+ * half-close; Ctrl-P Ctrl-Q, if @detach_fd (an eventfd; -1: none) is there, ends the relay, leaves the connection as it
+ * is, and is told there. From the guest: if @fd takes no more, the connection is closed, so that the writer learns of
+ * it. NULL with @err.
  */
-struct relay *relay_to_guest(int fd, int socket, struct gcs_error *err);
+struct relay *relay_to_guest(int fd, int socket, int detach_fd, struct gcs_error *err);
 struct relay *relay_from_guest(int socket, int fd, struct gcs_error *err);
 
 /* Readable when the relay has ended. */
@@ -22,5 +23,11 @@ int relay_done_fd(const struct relay *r);
 
 /* Free a relay that has ended and return the number of bytes copied; one that has not is left to the end of uvmctl. */
 uint64_t relay_finish(struct relay *r);
+
+/*
+ * End and free it, with the connection as it is for who has it too: what was read from the guest is written first. NULL is
+ * fine.
+ */
+void relay_stop(struct relay *r);
 
 #endif

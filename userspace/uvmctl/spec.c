@@ -2,25 +2,12 @@
 /* The OCI specification of a container. */
 #include "spec.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#include <json-c/json.h>
+#include "jsonset.h"
 
 #define LIST_END NULL
-
-static struct json_object *strings(const char *const *list)
-{
-	struct json_object *a = json_object_new_array();
-
-	for (; *list; list++)
-		json_object_array_add(a, json_object_new_string(*list));
-	return a;
-}
-
-static void set(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
 
 static struct json_object *capabilities(void)
 {
@@ -34,6 +21,34 @@ static struct json_object *capabilities(void)
 
 	for (const char *const *s = sets; *s; s++)
 		json_object_object_add(o, *s, strings(names));
+	return o;
+}
+
+bool spec_user_by_number(const char *text, uint32_t *uid, uint32_t *gid)
+{
+	unsigned int u, g = 0;
+	int n = 0;
+
+	if (sscanf(text, "%u%n", &u, &n) != 1 || text[0] < '0' || text[0] > '9')
+		return false;
+	text += n;
+	if (*text && (sscanf(text, ":%u%n", &g, &n) != 1 || text[1] < '0' || text[1] > '9' || text[n]))
+		return false;
+	*uid = u;
+	*gid = g;
+	return true;
+}
+
+static struct json_object *user_object(const char *text)
+{
+	struct json_object *o = json_object_new_object();
+	uint32_t uid = 0, gid = 0;
+
+	/* The agent looks names up, in the container's files. */
+	if (text && !spec_user_by_number(text, &uid, &gid))
+		set_string(o, "username", text);
+	set_number(o, "uid", uid);
+	set_number(o, "gid", gid);
 	return o;
 }
 
@@ -64,15 +79,13 @@ static void add_terminal(struct json_object *process, const struct spec_options 
 	json_object_object_add(process, "consoleSize", size);
 }
 
-static struct json_object *process(const struct spec_options *o)
+struct json_object *spec_process(const struct spec_options *o)
 {
-	struct json_object *p = json_object_new_object(), *user = json_object_new_object(), *env, *limits, *limit;
+	struct json_object *p = json_object_new_object(), *env, *limits, *limit;
 	static const char *const base[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
 					    LIST_END };
 
-	json_object_object_add(user, "uid", json_object_new_int(0));
-	json_object_object_add(user, "gid", json_object_new_int(0));
-	json_object_object_add(p, "user", user);
+	json_object_object_add(p, "user", user_object(o->user));
 	json_object_object_add(p, "args", strings((const char *const *)o->args));
 	env = strings(base);
 	if (o->terminal)
@@ -80,12 +93,12 @@ static struct json_object *process(const struct spec_options *o)
 	for (char *const *e = o->env; *e; e++)
 		add_env(env, *e);
 	json_object_object_add(p, "env", env);
-	set(p, "cwd", o->cwd);
+	set_string(p, "cwd", o->cwd);
 	if (o->terminal)
 		add_terminal(p, o);
 	json_object_object_add(p, "capabilities", capabilities());
 	limit = json_object_new_object();
-	set(limit, "type", "RLIMIT_NOFILE");
+	set_string(limit, "type", "RLIMIT_NOFILE");
 	json_object_object_add(limit, "hard", json_object_new_int(1048576));
 	json_object_object_add(limit, "soft", json_object_new_int(1024));
 	limits = json_object_new_array();
@@ -112,9 +125,9 @@ static struct json_object *mounts(void)
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
 		struct json_object *m = json_object_new_object();
 
-		set(m, "destination", list[i].destination);
-		set(m, "type", list[i].type);
-		set(m, "source", list[i].source);
+		set_string(m, "destination", list[i].destination);
+		set_string(m, "type", list[i].type);
+		set_string(m, "source", list[i].source);
 		json_object_object_add(m, "options", strings(list[i].options));
 		json_object_array_add(a, m);
 	}
@@ -134,7 +147,7 @@ static struct json_object *linux_part(void)
 	for (const char *const *n = namespaces; *n; n++) {
 		struct json_object *ns = json_object_new_object();
 
-		set(ns, "type", *n);
+		set_string(ns, "type", *n);
 		json_object_array_add(a, ns);
 	}
 	json_object_object_add(o, "namespaces", a);
@@ -147,11 +160,11 @@ struct json_object *spec_build(const struct spec_options *o)
 {
 	struct json_object *s = json_object_new_object(), *root = json_object_new_object();
 
-	set(s, "ociVersion", "1.1.0");
-	json_object_object_add(s, "process", process(o));
-	set(root, "path", o->root);
+	set_string(s, "ociVersion", "1.1.0");
+	json_object_object_add(s, "process", spec_process(o));
+	set_string(root, "path", o->root);
 	json_object_object_add(s, "root", root);
-	set(s, "hostname", o->hostname);
+	set_string(s, "hostname", o->hostname);
 	json_object_object_add(s, "mounts", mounts());
 	json_object_object_add(s, "linux", linux_part());
 	return s;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -86,7 +85,6 @@ int vsock_backend_verb(int argc, char **argv)
 	struct vsock_backend backend = { .guest_cid = VSOCK_GUEST_CID, .dial = dial };
 	_cleanup_close_ int stop_fd = -1;
 	struct gcs_error err = { 0 };
-	struct rlimit limit;
 	sigset_t set;
 	char *end;
 	int opt;
@@ -106,11 +104,6 @@ int vsock_backend_verb(int argc, char **argv)
 	}
 	backend.arg = argv[optind + 1];
 
-	/* One descriptor a connection. */
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/* The disks of a UVM. */
+#include "disks.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+void disks_init(struct disks *d, struct vm *vm, struct guest *guest)
+{
+	*d = (struct disks){ .vm = vm, .guest = guest };
+	pthread_mutex_init(&d->lock, NULL);
+}
+
+/* Scratch disks from the other controller on, so that neither kind fills the first one alone. */
+static struct disk *free_lun(struct disks *d, unsigned int controller)
+{
+	for (unsigned int i = 0; i < DISK_CONTROLLERS; i++, controller = (controller + 1) % DISK_CONTROLLERS) {
+		for (unsigned int lun = 0; lun < DISK_LUNS; lun++) {
+			struct disk *disk = &d->table[controller][lun];
+
+			if (disk->users)
+				continue;
+			*disk = (struct disk){ .guest = { .controller = controller, .lun = lun } };
+			return disk;
+		}
+	}
+	return NULL;
+}
+
+static struct disk *add(struct disks *d, struct disk *disk, int fd, struct gcs_error *err)
+{
+	if (!disk) {
+		gcs_fail(err, ENOSPC, HR_FAIL, "attach a disk: all %d LUNs are taken", DISK_CONTROLLERS * DISK_LUNS);
+		return NULL;
+	}
+	disk->guest.mount_path = disk->mount_path;
+	disk->read_only = !disk->guest.scratch;
+	if (vm_attach(d->vm, disk->guest.controller, disk->guest.lun, fd, disk->read_only, err) < 0)
+		return NULL;
+	if (guest_mount(d->guest, &disk->guest, err) < 0) {
+		guest_eject(d->guest, &disk->guest, NULL);
+		vm_detach(d->vm, disk->guest.controller, disk->guest.lun, NULL);
+		return NULL;
+	}
+	disk->users = 1;
+	return disk;
+}
+
+static struct disk *find_layer(struct disks *d, const struct stat *st)
+{
+	for (struct disk *disk = d->table[0]; disk < d->table[DISK_CONTROLLERS]; disk++)
+		if (disk->users && disk->read_only && disk->dev == st->st_dev && disk->ino == st->st_ino)
+			return disk;
+	return NULL;
+}
+
+struct disk *disks_add_layer(struct disks *d, int fd, struct gcs_error *err)
+{
+	struct disk *disk;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0) {
+		gcs_fail(err, errno, HR_FAIL, "attach a layer: stat");
+		return NULL;
+	}
+	pthread_mutex_lock(&d->lock);
+	disk = find_layer(d, &st);
+	if (disk) {
+		disk->users++;
+	} else {
+		disk = free_lun(d, 0);
+		if (disk) {
+			disk->dev = st.st_dev;
+			disk->ino = st.st_ino;
+			snprintf(disk->mount_path, sizeof(disk->mount_path), "/run/mounts/scsi/m%u",
+				 disk->guest.controller * DISK_LUNS + disk->guest.lun);
+		}
+		disk = add(d, disk, fd, err);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return disk;
+}
+
+struct disk *disks_add_scratch(struct disks *d, int fd, const char *path, struct gcs_error *err)
+{
+	struct disk *disk;
+
+	pthread_mutex_lock(&d->lock);
+	disk = free_lun(d, 1);
+	if (disk) {
+		disk->guest.scratch = true;
+		snprintf(disk->mount_path, sizeof(disk->mount_path), "%s", path);
+	}
+	disk = add(d, disk, fd, err);
+	pthread_mutex_unlock(&d->lock);
+	return disk;
+}
+
+static int take_away(struct disks *d, struct disk *disk, struct gcs_error *err)
+{
+	if (guest_unmount(d->guest, &disk->guest, err) < 0 || guest_eject(d->guest, &disk->guest, err) < 0)
+		return -1;
+	return vm_detach(d->vm, disk->guest.controller, disk->guest.lun, err);
+}
+
+int disks_remove(struct disks *d, struct disk *disk, struct gcs_error *err)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&d->lock);
+	if (disk->users == 1)
+		ret = take_away(d, disk, err);
+	if (ret == 0)
+		disk->users--;
+	pthread_mutex_unlock(&d->lock);
+	return ret;
+}

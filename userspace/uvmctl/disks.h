@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The disks of a UVM: which LUN is whose, and layers that several containers have in common. For any thread. */
+#ifndef UVMCTL_DISKS_H
+#define UVMCTL_DISKS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "guest.h"
+#include "qemu.h"
+
+#define DISK_CONTROLLERS 2
+#define DISK_LUNS 64 /* of each */
+
+struct disk {
+	unsigned int users; /* 0: the LUN is free */
+	bool read_only;
+	dev_t dev; /* of a layer: the same file again is the same disk */
+	ino_t ino;
+	struct guest_disk guest;
+	char mount_path[128];
+};
+
+struct disks {
+	struct vm *vm;
+	struct guest *guest;
+	/*
+	 * Held while a disk comes or goes, also over what QEMU and the guest do for it: QEMU's monitor takes one command at a
+	 * time, and the second user of a layer waits until it is there. No other lock is taken inside but the bridge's.
+	 */
+	pthread_mutex_t lock;
+	struct disk table[DISK_CONTROLLERS][DISK_LUNS];
+};
+
+void disks_init(struct disks *d, struct vm *vm, struct guest *guest);
+
+/*
+ * Attach the disk @fd, which stays the caller's, and mount it: a layer read-only, and once, on a path of its own; a scratch
+ * disk on @path, formatted. NULL with @err, and nothing is left of it.
+ */
+struct disk *disks_add_layer(struct disks *d, int fd, struct gcs_error *err);
+struct disk *disks_add_scratch(struct disks *d, int fd, const char *path, struct gcs_error *err);
+
+/* A user less; the last one unmounts and detaches it. -1 with @err: the LUN stays taken. */
+int disks_remove(struct disks *d, struct disk *disk, struct gcs_error *err);
+
+#endif

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: MIT
+/* The command line. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "options.h"
+#include "spec.h"
+
+#define UVM_INSTALLED "/usr/lib/opengcs/uvm"
+
+enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATCH, OPT_UVM, OPT_ACCEL, OPT_VSOCK, OPT_KERNEL_ARGS,
+       OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_HELP };
+
+#define VM (VERB_RUN | VERB_UP)
+#define PROCESS (VERB_RUN | VERB_CREATE | VERB_EXEC)
+#define OF_ONE_UVM (VERB_RUN | VERB_CREATE | VERB_START | VERB_ATTACH | VERB_EXEC | VERB_KILL | VERB_WAIT | VERB_RM | VERB_PS | VERB_STATS | \
+		    VERB_LOGS | VERB_EVENTS)
+#define TOLD (VERB_RUN | VERB_LS | VERB_PS | VERB_STATS | VERB_EVENTS)
+
+/* An option with an argument has its name, as the help shows it. */
+static const struct {
+	int opt;
+	const char *name, *argument;
+	unsigned int verbs;
+	const char *help;
+} table[] = {
+	{ OPT_IN, "in", "UVM", OF_ONE_UVM, "the UVM by its name; otherwise the one that runs" },
+	{ OPT_NAME, "name", "NAME", VERB_RUN | VERB_CREATE, "the container's name; otherwise its id" },
+	{ 'e', "env", "K=V", PROCESS, "environment variable; K alone: with our value" },
+	{ 'w', "workdir", "DIR", PROCESS, "working directory (/)" },
+	{ 'u', "user", "UID[:GID]", PROCESS, "user; for exec also by name (root)" },
+	{ 'i', "interactive", NULL, PROCESS, "pass on stdin" },
+	{ 't', "tty", NULL, PROCESS, "give it a terminal; with -i: the one that stdin is" },
+	{ 'd', "detach", NULL, VERB_RUN | VERB_EXEC, "let it run, do not wait" },
+	{ 'a', "attach", NULL, VERB_START, "pass on its streams, exit with its exit code" },
+	{ OPT_SCRATCH, "scratch", "SIZE", VERB_RUN | VERB_CREATE, "size of the writable disk (1G)" },
+	{ 's', "signal", "SIGNAL", VERB_KILL, "by name or number (TERM)" },
+	{ 'f', "force", NULL, VERB_RM | VERB_DOWN, "also what runs" },
+	{ 'f', "follow", NULL, VERB_LOGS | VERB_EVENTS, "go on with what comes" },
+	{ OPT_JSON, "json", NULL, TOLD, "results and errors as JSON" },
+	{ OPT_TIMING, "timing", "FILE", VERB_RUN, "write where the time went, as a JSON object" },
+	{ OPT_CPUS, "cpus", "N", VM, "virtual CPUs (2; 1 without KVM)" },
+	{ OPT_MEMORY, "memory", "M", VM, "memory in MiB, or with suffix M or G (1024)" },
+	{ OPT_NO_KMOD, "no-kmod", NULL, VM, "carry stdio by the agent instead of gcs.ko" },
+	{ OPT_UVM, "uvm", "DIR", VM, "has vmlinux or vmlinuz, and initrd.img ($UVMCTL_UVM)" },
+	{ OPT_ACCEL, "accel", "A", VM, "kvm, tcg or auto ($UVMCTL_ACCEL)" },
+	{ OPT_VSOCK, "vsock", "V", VM, "vhost (the kernel's), user (the own backend) or auto" },
+	{ OPT_KERNEL_ARGS, "kernel-args", "S", VM, "more arguments for the kernel" },
+	{ OPT_BOOT_TIMEOUT, "boot-timeout", "S", VM, "seconds for the guest to come up (120)" },
+	{ OPT_LOG, "log", "FILE", VERB_RUN, "append the console and the guest's log to FILE" },
+	{ OPT_DEBUG, "debug", NULL, VM, "more in the guest's log" },
+	{ OPT_HELP, "help", NULL, ~0u, "this" },
+};
+
+#define OPTION_COUNT (sizeof(table) / sizeof(table[0]))
+
+/* The verb whose command line it is, for messages. */
+static const char *verb_name;
+
+static void help(const struct verb *verb, FILE *to)
+{
+	fprintf(to, "usage: uvmctl %s [OPTION]... %s\n%s\n", verb->name, verb->operands, verb->summary);
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		char left[40];
+
+		if (!(table[i].verbs & verb->bit))
+			continue;
+		snprintf(left, sizeof(left), "%s--%s%s%s", table[i].opt < 256 ? (char[]){ '-', (char)table[i].opt, ',', ' ', 0 } : "    ",
+			 table[i].name, table[i].argument ? " " : "", table[i].argument ?: "");
+		fprintf(to, "  %-26s%s\n", left, table[i].help);
+	}
+}
+
+static int wrong(const char *option, const char *value, const char *why)
+{
+	fprintf(stderr, "uvmctl: %s: %s %s: %s\n", verb_name, option, value, why);
+	return -1;
+}
+
+static int number(const char *option, const char *text, unsigned long min, unsigned long max, unsigned int *to)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno || end == text || *end || n < min || n > max)
+		return wrong(option, text, "not a number in range");
+	*to = (unsigned int)n;
+	return 0;
+}
+
+/* A size with suffix K, M, G or T; without one it is in units of @unit bytes. */
+static int size(const char *option, const char *text, uint64_t unit, uint64_t *to)
+{
+	static const char suffixes[] = "KMGT";
+	const char *suffix;
+	char *end;
+	uint64_t n;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	if (errno || end == text || *text == '-')
+		return wrong(option, text, "not a size");
+	if (*end) {
+		suffix = strchr(suffixes, *end & ~0x20);
+		if (!suffix || end[1])
+			return wrong(option, text, "not a size");
+		unit = 1024ull << (10 * (suffix - suffixes));
+	}
+	if (n > (1ull << 50) / unit)
+		return wrong(option, text, "too large");
+	*to = n * unit;
+	return 0;
+}
+
+static int choice(const char *option, const char *text, const char *const names[3], int *to)
+{
+	for (int i = 0; i < 3; i++) {
+		if (!strcmp(text, names[i])) {
+			*to = i;
+			return 0;
+		}
+	}
+	return wrong(option, text, "not one of its values");
+}
+
+static int parse_accel(const char *option, const char *text, enum accel *to)
+{
+	static const char *const names[3] = { [ACCEL_AUTO] = "auto", [ACCEL_KVM] = "kvm", [ACCEL_TCG] = "tcg" };
+	int i = 0, ret = choice(option, text, names, &i);
+
+	*to = (enum accel)i;
+	return ret;
+}
+
+static int parse_vsock(const char *option, const char *text, enum vsock_kind *to)
+{
+	static const char *const names[3] = { [VSOCK_AUTO] = "auto", [VSOCK_VHOST] = "vhost", [VSOCK_USER] = "user" };
+	int i = 0, ret = choice(option, text, names, &i);
+
+	*to = (enum vsock_kind)i;
+	return ret;
+}
+
+static int add_env(struct options *o, const char *text)
+{
+	const char *value;
+
+	if (o->env_count == ENV_MAX)
+		return wrong("-e", text, "too many variables");
+	if (!*text || *text == '=')
+		return wrong("-e", text, "a variable without a name");
+	if (strchr(text, '=')) {
+		o->env[o->env_count] = strdup(text);
+	} else {
+		value = getenv(text);
+		if (!value)
+			return 0;
+		if (asprintf(&o->env[o->env_count], "%s=%s", text, value) < 0)
+			o->env[o->env_count] = NULL;
+	}
+	return o->env[o->env_count++] ? 0 : wrong("-e", text, strerror(ENOMEM));
+}
+
+static int parse_signal(const char *text, int *to)
+{
+	unsigned int n;
+
+	if (*text >= '0' && *text <= '9') {
+		if (number("--signal", text, 1, 31, &n) < 0)
+			return -1;
+		*to = (int)n;
+		return 0;
+	}
+	if (!strncasecmp(text, "SIG", 3))
+		text += 3;
+	for (int i = 1; i <= 31; i++) {
+		if (!strcasecmp(text, sigabbrev_np(i) ?: "")) {
+			*to = i;
+			return 0;
+		}
+	}
+	return wrong("--signal", text, "no signal of this name");
+}
+
+/* Beside the program in a build tree, else where `make install` puts it. */
+static char *find_uvm(void)
+{
+	const char *given = getenv("UVMCTL_UVM");
+	char exe[PATH_MAX], *slash;
+	ssize_t n;
+
+	if (given && *given)
+		return strdup(given);
+	n = readlink("/proc/self/exe", exe, sizeof(exe) - sizeof("/../uvm"));
+	if (n > 0) {
+		exe[n] = '\0';
+		slash = strrchr(exe, '/');
+		if (slash) {
+			strcpy(slash, "/../uvm");
+			if (access(exe, F_OK) == 0)
+				return realpath(exe, NULL);
+		}
+	}
+	return strdup(UVM_INSTALLED);
+}
+
+static int parse_one(int opt, struct options *o)
+{
+	unsigned int n;
+	uint64_t bytes;
+
+	switch (opt) {
+	case OPT_CPUS:
+		return number("--cpus", optarg, 1, 255, &o->cpus);
+	case OPT_MEMORY:
+		if (size("--memory", optarg, 1 << 20, &bytes) < 0)
+			return -1;
+		if (bytes < 128ull << 20)
+			return wrong("--memory", optarg, "less than 128 MiB");
+		o->memory_mib = (unsigned int)(bytes >> 20);
+		return 0;
+	case 'e':
+		return add_env(o, optarg);
+	case 'w':
+		o->cwd = optarg;
+		return *optarg == '/' ? 0 : wrong("-w", optarg, "not an absolute path");
+	case 'i':
+		o->interactive = true;
+		return 0;
+	case 't':
+		o->tty = true;
+		return 0;
+	case OPT_JSON:
+		o->json = true;
+		return 0;
+	case OPT_TIMING:
+		o->timing = optarg;
+		return 0;
+	case OPT_NO_KMOD:
+		o->no_kmod = true;
+		return 0;
+	case OPT_SCRATCH:
+		if (size("--scratch", optarg, 1, &o->scratch_size) < 0)
+			return -1;
+		return o->scratch_size >= 16ull << 20 ? 0 : wrong("--scratch", optarg, "less than 16 MiB");
+	case OPT_UVM:
+		free(o->uvm_dir);
+		o->uvm_dir = strdup(optarg);
+		return 0;
+	case OPT_ACCEL:
+		return parse_accel("--accel", optarg, &o->accel);
+	case OPT_VSOCK:
+		return parse_vsock("--vsock", optarg, &o->vsock);
+	case OPT_KERNEL_ARGS:
+		o->kernel_args = optarg;
+		return 0;
+	case OPT_BOOT_TIMEOUT:
+		if (number("--boot-timeout", optarg, 1, 86400, &n) < 0)
+			return -1;
+		o->boot_timeout_s = n;
+		return 0;
+	case OPT_LOG:
+		if (o->log_fd >= 0)
+			close(o->log_fd);
+		o->log_fd = open(optarg, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+		return o->log_fd < 0 ? wrong("--log", optarg, strerror(errno)) : 0;
+	case OPT_DEBUG:
+		o->debug = true;
+		return 0;
+	case OPT_IN:
+		o->in = optarg;
+		return 0;
+	case OPT_NAME:
+		o->name = optarg;
+		return 0;
+	case 'u':
+		o->user = optarg;
+		return 0;
+	case 'd':
+		o->detach = true;
+		return 0;
+	case 'a':
+		o->attach = true;
+		return 0;
+	case 's':
+		return parse_signal(optarg, &o->signal);
+	case 'f':
+		o->force = o->follow = true;
+		return 0;
+	default:
+		return -1; /* getopt has said what is wrong */
+	}
+}
+
+/* Our table in getopt's form, as far as it is @verb's. */
+static void getopt_table(const struct verb *verb, struct option *options, char *letters)
+{
+	*letters++ = '+'; /* what follows the first operand is the container's */
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		if (!(table[i].verbs & verb->bit))
+			continue;
+		*options++ = (struct option){ table[i].name, table[i].argument ? required_argument : no_argument, NULL, table[i].opt };
+		if (table[i].opt > 255)
+			continue;
+		*letters++ = (char)table[i].opt;
+		if (table[i].argument)
+			*letters++ = ':';
+	}
+	*options = (struct option){ 0 };
+	*letters = '\0';
+}
+
+static int check_operands(const struct verb *verb, const struct options *o)
+{
+	if (o->operand_count < verb->min_operands) {
+		/* The first word of the operands names the first one. */
+		fprintf(stderr, "uvmctl: %s: no %.*s given\n", verb->name, o->operand_count ? 8 : (int)strcspn(verb->operands, " ."),
+			o->operand_count ? "COMMAND" : verb->operands);
+		fprintf(stderr, "usage: uvmctl %s [OPTION]... %s\n       uvmctl %s --help\n", verb->name, verb->operands, verb->name);
+		return -1;
+	}
+	if (verb->max_operands >= 0 && o->operand_count > verb->max_operands)
+		return wrong("", o->operands[verb->max_operands], "one operand too many");
+	return 0;
+}
+
+int options_parse(const struct verb *verb, int argc, char **argv, struct options *o)
+{
+	struct option options[OPTION_COUNT + 1];
+	char letters[2 * OPTION_COUNT + 2];
+	const char *accel = getenv("UVMCTL_ACCEL");
+	uint32_t uid, gid;
+	int opt, ret;
+
+	*o = (struct options){ .memory_mib = 1024, .cwd = "/", .log_fd = -1, .boot_timeout_s = 120, .signal = SIGTERM,
+			       .scratch_size = 1ull << 30 };
+	verb_name = verb->name;
+	if (accel && *accel && parse_accel("UVMCTL_ACCEL", accel, &o->accel) < 0)
+		return -1;
+	getopt_table(verb, options, letters);
+	while ((opt = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+		if (opt == OPT_HELP) {
+			help(verb, stdout);
+			return 1;
+		}
+		ret = parse_one(opt, o);
+		if (ret)
+			return ret;
+	}
+	o->operands = argv + optind;
+	o->operand_count = argc - optind;
+	if (check_operands(verb, o) < 0)
+		return -1;
+	if (o->tty && o->interactive && !o->detach && (verb->bit & (VERB_RUN | VERB_EXEC)) && !isatty(STDIN_FILENO))
+		return wrong("-it", "", "stdin is no terminal");
+	if (o->user && (verb->bit & (VERB_RUN | VERB_CREATE)) && !spec_user_by_number(o->user, &uid, &gid))
+		return wrong("--user", o->user, "only a number, or two as in 1000:1000; `exec` takes names");
+	if (verb->bit == VERB_RUN && !o->in && (o->detach || o->name))
+		return wrong(o->detach ? "--detach" : "--name", "", "only with --in: a VM of its own ends with the container");
+	if (verb->bit == VERB_RUN && o->debug && o->log_fd < 0) {
+		o->log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+		if (o->log_fd < 0)
+			return wrong("--debug", "", strerror(errno));
+	}
+	if (!o->uvm_dir)
+		o->uvm_dir = find_uvm();
+	return o->uvm_dir ? 0 : wrong("--uvm", "", strerror(ENOMEM));
+}
+
+void options_free(struct options *o)
+{
+	for (unsigned int i = 0; i < o->env_count; i++)
+		free(o->env[i]);
+	if (o->log_fd >= 0)
+		close(o->log_fd);
+	free(o->uvm_dir);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* What the command line says, for every verb: one table of options, which says who takes which. */
+#ifndef UVMCTL_OPTIONS_H
+#define UVMCTL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "listen.h"
+#include "qemu.h"
+
+/* Exit codes of uvmctl itself; others are the container's. */
+#define EXIT_OWN 125
+#define EXIT_NOT_EXECUTABLE 126
+#define EXIT_NOT_FOUND 127
+
+#define ENV_MAX 256
+
+struct options {
+	/* The VM. */
+	unsigned int cpus; /* 0: as many as suit the accelerator */
+	unsigned int memory_mib;
+	bool debug, no_kmod;
+	int log_fd;	    /* the console and the guest's log go there; -1: nowhere */
+	char *uvm_dir;
+	enum accel accel;
+	enum vsock_kind vsock;
+	unsigned int boot_timeout_s;
+	const char *kernel_args; /* put before "--" */
+
+	/* Containers and processes. */
+	const char *in;	     /* the name of the UVM; NULL: the one that runs */
+	const char *name;    /* of a container; NULL: its id */
+	char *env[ENV_MAX + 1];
+	unsigned int env_count;
+	const char *cwd, *user;
+	bool interactive, tty, detach, attach;
+	uint64_t scratch_size;
+	int signal;
+	bool json, force, follow;
+	const char *timing; /* file; NULL: none */
+
+	/* What stands after the options, ends with NULL. */
+	char **operands;
+	int operand_count;
+};
+
+/* A verb of uvmctl. */
+struct verb {
+	const char *name, *operands, *summary;
+	unsigned int bit; /* VERB_* */
+	int min_operands, max_operands; /* -1: any number */
+	int (*run)(struct options *o); /* returns the exit code */
+};
+
+enum {
+	VERB_RUN = 1 << 0,
+	VERB_UP = 1 << 1,
+	VERB_DOWN = 1 << 2,
+	VERB_LS = 1 << 3,
+	VERB_CREATE = 1 << 4,
+	VERB_START = 1 << 5,
+	VERB_ATTACH = 1 << 6,
+	VERB_EXEC = 1 << 7,
+	VERB_KILL = 1 << 8,
+	VERB_WAIT = 1 << 9,
+	VERB_RM = 1 << 10,
+	VERB_PS = 1 << 11,
+	VERB_STATS = 1 << 12,
+	VERB_LOGS = 1 << 13,
+	VERB_EVENTS = 1 << 14,
+};
+
+/* Returns 0, 1 if there is nothing more to do (help), or -1: the message has been printed. */
+int options_parse(const struct verb *verb, int argc, char **argv, struct options *o);
+void options_free(struct options *o);
+
+#endif

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+/* Containers in the supervisor's table: create, remove, look at. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "image.h"
+#include "jsonset.h"
+#include "state.h"
+#include "supervisor.h"
+
+#define KILL_MS 60000
+
+static const char *const state_names_of[] = { "creating", "created", "starting", "running", "exited", "removing" };
+
+struct container *container_by_name(struct supervisor *s, const char *name)
+{
+	struct container *c;
+
+	LIST_FOREACH(c, &s->containers, link)
+		if (!strcmp(c->name, name) || !strcmp(c->parts.id, name))
+			return c;
+	return NULL;
+}
+
+struct container *container_find(struct supervisor *s, struct json_object *request, struct gcs_error *err)
+{
+	const char *name = get_string(request, "container") ?: "";
+	struct container *c = container_by_name(s, name);
+
+	if (!c)
+		gcs_fail(err, ENOENT, HR_FAIL, "UVM %s has no container %s", s->name, name);
+	else if (c->state == CONTAINER_CREATING || c->state == CONTAINER_STARTING || c->state == CONTAINER_REMOVING)
+		gcs_fail(err, EBUSY, HR_FAIL, "container %s: somebody else is %s it", name, state_names_of[c->state]);
+	else
+		return c;
+	return NULL;
+}
+
+static void container_free(struct container *c)
+{
+	json_object_put(c->request);
+	free(c);
+}
+
+/* A name in the table, which nobody else can take any more. */
+static struct container *reserve(struct supervisor *s, struct json_object *request, struct gcs_error *err)
+{
+	struct container *c = calloc(1, sizeof(*c));
+	const char *name = get_string(request, "name");
+
+	/* A copy: json-c counts references without regard to threads. */
+	if (!c || json_object_deep_copy(request, &c->request, NULL) < 0) {
+		gcs_fail(err, ENOMEM, HR_FAIL, "container");
+		free(c);
+		return NULL;
+	}
+	if (container_name(&c->parts, err) < 0 || (name && state_check_name("container", name, err) < 0)) {
+		container_free(c);
+		return NULL;
+	}
+	snprintf(c->name, sizeof(c->name), name ? "%s" : "%.12s", name ? name : c->parts.id);
+	c->tty = get_true(request, "tty");
+	c->interactive = get_true(request, "interactive");
+	c->remove = get_true(request, "remove");
+	c->created = time(NULL);
+	pthread_mutex_lock(&s->lock);
+	if (container_by_name(s, c->name)) {
+		gcs_fail(err, EEXIST, HR_FAIL, "UVM %s has a container %s already; `uvmctl rm %s` removes it", s->name, c->name, c->name);
+		container_free(c);
+		c = NULL;
+	} else {
+		LIST_INSERT_HEAD(&s->containers, c, link);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return c;
+}
+
+static void drop(struct supervisor *s, struct container *c)
+{
+	pthread_mutex_lock(&s->lock);
+	LIST_REMOVE(c, link);
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	container_free(c);
+}
+
+/* The strings of a request's array; the strings stay its own. */
+static char **string_list(struct json_object *request, const char *key)
+{
+	struct json_object *a = get_array(request, key);
+	size_t n = a ? json_object_array_length(a) : 0;
+	char **list = calloc(n + 1, sizeof(*list));
+
+	for (size_t i = 0; list && i < n; i++)
+		list[i] = (char *)json_object_get_string(json_object_array_get_idx(a, i));
+	return list;
+}
+
+static int make(struct supervisor *s, struct container *c, const struct control_fds *fds, struct gcs_error *err)
+{
+	_cleanup_free_ char **args = string_list(c->request, "args"), **env = string_list(c->request, "env");
+	_cleanup_json_ struct json_object *figures = json_object_new_object();
+	_cleanup_close_ int scratch = -1;
+	struct spec_options spec = { .cwd = get_string(c->request, "cwd"), .user = get_string(c->request, "user"), .args = args,
+				     .env = env, .terminal = c->tty, .rows = (uint16_t)get_number(c->request, "rows"),
+				     .columns = (uint16_t)get_number(c->request, "columns") };
+
+	if (!args || !env || !args[0] || !spec.cwd || !fds->count)
+		return gcs_fail(err, EINVAL, HR_FAIL, "create: the request is not complete");
+	scratch = image_scratch((uint64_t)get_number(c->request, "scratch"), err);
+	if (scratch < 0)
+		return -1;
+	return container_make(&c->parts, &s->disks, fds->fds, fds->count, scratch, &spec, figures, err);
+}
+
+int serve_create(struct client *client, struct json_object *request, struct json_object *answer, struct gcs_error *err)
+{
+	struct supervisor *s = client->s;
+	struct container *c = reserve(s, request, err);
+
+	if (!c)
+		return -1;
+	if (make(s, c, &client->fds, err) < 0) {
+		drop(s, c);
+		return -1;
+	}
+	set_string(answer, "name", c->name);
+	set_string(answer, "id", c->parts.id);
+	supervisor_event(s, "create", c->name, NULL, 0);
+	pthread_mutex_lock(&s->lock);
+	c->state = CONTAINER_CREATED;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
+}
+
+/* By who has put it into CONTAINER_REMOVING. */
+static void release_processes(struct supervisor *s, struct container *c)
+{
+	struct process *p;
+
+	do {
+		pthread_mutex_lock(&s->lock);
+		p = LIST_FIRST(&c->execs);
+		if (p)
+			LIST_REMOVE(p, link);
+		pthread_mutex_unlock(&s->lock);
+		process_unref(s, p);
+	} while (p);
+	process_unref(s, c->init);
+}
+
+static int unmake(struct supervisor *s, struct container *c, struct gcs_error *err)
+{
+	if (container_unmake(&c->parts, &s->disks, err) < 0) {
+		gcs_fail_prefix(err, "remove container %s", c->name);
+		pthread_mutex_lock(&s->lock);
+		c->state = CONTAINER_EXITED;
+		pthread_mutex_unlock(&s->lock);
+		return -1;
+	}
+	release_processes(s, c);
+	supervisor_event(s, "remove", c->name, NULL, 0);
+	drop(s, c);
+	return 0;
+}
+
+/* Until all of its processes have ended: their output goes nowhere, unless somebody takes it. */
+static int kill_all(struct supervisor *s, struct container *c, struct gcs_error *err)
+{
+	struct process *init = c->init, *p;
+	struct request *request = guest_signal(&s->uvm.guest, c->parts.id, init->pid, SIGKILL, err);
+
+	if (!request)
+		return -1;
+	request_drop(request); /* it may have ended just now */
+	pthread_mutex_lock(&s->lock);
+	LIST_FOREACH(p, &c->execs, link)
+		if (!p->attached)
+			process_discard(p);
+	if (!init->attached)
+		process_discard(init);
+	pthread_mutex_unlock(&s->lock);
+	return watch_wait(&s->uvm.watch, init->ended_fd, POLLIN, watch_deadline(KILL_MS), "the container's end", err);
+}
+
+int serve_rm(struct client *client, struct json_object *request, struct json_object *answer, struct gcs_error *err)
+{
+	struct supervisor *s = client->s;
+	struct container *c;
+	bool running;
+
+	pthread_mutex_lock(&s->lock);
+	c = container_find(s, request, err);
+	running = c && c->state == CONTAINER_RUNNING;
+	if (running && !get_true(request, "force")) {
+		gcs_fail(err, EBUSY, HR_FAIL, "container %s is running; `uvmctl rm -f %s` kills it first", c->name, c->name);
+		c = NULL;
+	}
+	if (c)
+		c->state = CONTAINER_REMOVING;
+	pthread_mutex_unlock(&s->lock);
+	if (!c)
+		return -1;
+	if (running && kill_all(s, c, err) < 0) {
+		pthread_mutex_lock(&s->lock);
+		c->state = process_ended(c->init) ? CONTAINER_EXITED : CONTAINER_RUNNING;
+		pthread_mutex_unlock(&s->lock);
+		return -1;
+	}
+	return unmake(s, c, err);
+}
+
+void container_reap(struct supervisor *s, const char *id)
+{
+	struct gcs_error err = { 0 };
+	struct container *c;
+
+	pthread_mutex_lock(&s->lock);
+	c = container_by_name(s, id);
+	if (c && c->remove && c->state == CONTAINER_EXITED)
+		c->state = CONTAINER_REMOVING;
+	else
+		c = NULL;
+	pthread_mutex_unlock(&s->lock);
+	/* The exit code has been told; what goes wrong now is in the log, which stderr is. */
+	if (c && unmake(s, c, &err) < 0)
+		fprintf(stderr, "uvmctl: %s\n", err.text);
+}
+
+static struct json_object *describe_process(const struct process *p)
+{
+	struct json_object *o = json_object_new_object();
+
+	set_number(o, "pid", p->pid);
+	set_string(o, "state", process_ended(p) ? "exited" : "running");
+	if (process_ended(p) && p->failure.hr == HR_OK)
+		set_number(o, "exit_code", p->code);
+	set_string(o, "command", p->command);
+	json_object_object_add(o, "attached", json_object_new_boolean(p->attached));
+	return o;
+}
+
+static struct json_object *describe(struct container *c)
+{
+	struct json_object *o = json_object_new_object(), *execs = json_object_new_array(), *command = NULL;
+	struct process *p;
+
+	set_string(o, "name", c->name);
+	set_string(o, "id", c->parts.id);
+	set_string(o, "state", state_names_of[c->state]);
+	set_string(o, "image", get_string(c->request, "image") ?: "");
+	if (json_object_deep_copy(get_array(c->request, "args"), &command, NULL) == 0)
+		json_object_object_add(o, "command", command);
+	set_number(o, "created", c->created);
+	if (c->init) {
+		set_number(o, "pid", c->init->pid);
+		if (process_ended(c->init) && c->init->failure.hr == HR_OK)
+			set_number(o, "exit_code", c->init->code);
+		json_object_object_add(o, "attached", json_object_new_boolean(c->init->attached));
+	}
+	LIST_FOREACH(p, &c->execs, link)
+		json_object_array_add(execs, describe_process(p));
+	json_object_object_add(o, "execs", execs);
+	return o;
+}
+
+int serve_ps(struct client *client, struct json_object *request, struct json_object *answer, struct gcs_error *err)
+{
+	struct supervisor *s = client->s;
+	struct json_object *list = json_object_new_array();
+	struct container *c;
+
+	pthread_mutex_lock(&s->lock);
+	LIST_FOREACH(c, &s->containers, link)
+		json_object_array_add(list, describe(c));
+	pthread_mutex_unlock(&s->lock);
+	json_object_object_add(answer, "containers", list);
+	return 0;
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+/* `uvmctl create`, `rm`, `ps`: containers of a UVM. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "client.h"
+#include "image.h"
+#include "jsonset.h"
+#include "table.h"
+#include "terminal.h"
+#include "verbs.h"
+
+int exit_code_of(const struct gcs_error *err)
+{
+	bool command = strstr(err->text, "executable") || strstr(err->text, "exec:");
+
+	if (command && (strstr(err->text, "not found") || strstr(err->text, "No such file or directory")))
+		return EXIT_NOT_FOUND;
+	if ((command && (strstr(err->text, "Permission denied") || strstr(err->text, "not permitted"))) ||
+	    strstr(err->text, "Exec format error"))
+		return EXIT_NOT_EXECUTABLE;
+	return EXIT_OWN;
+}
+
+int verb_failed(const struct gcs_error *err, bool json)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+
+	set_string(o, "error", err->text);
+	if (json)
+		fprintf(stderr, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	else
+		fprintf(stderr, "uvmctl: %s\n", err->text);
+	return exit_code_of(err);
+}
+
+/* The image is read by who asks, so that nobody gets at files by the supervisor that are not his. */
+int container_create(const struct options *o, bool remove, struct json_object **answer, struct gcs_error *err)
+{
+	static const char *const shell[] = { "/bin/sh", NULL };
+	struct json_object *request = client_new("create", NULL);
+	__attribute__((cleanup(image_close))) struct image image = { .layer_count = 0 };
+	struct control_fds fds = { .count = 0 };
+	_cleanup_close_ int fd = -1;
+	uint16_t rows, columns;
+
+	if (o->name)
+		set_string(request, "name", o->name);
+	set_string(request, "image", o->operands[0]);
+	json_object_object_add(request, "args", strings(o->operand_count > 1 ? (const char *const *)o->operands + 1 : shell));
+	json_object_object_add(request, "env", strings((const char *const *)o->env));
+	set_string(request, "cwd", o->cwd);
+	if (o->user)
+		set_string(request, "user", o->user);
+	set_number(request, "scratch", (int64_t)o->scratch_size);
+	json_object_object_add(request, "tty", json_object_new_boolean(o->tty));
+	json_object_object_add(request, "interactive", json_object_new_boolean(o->interactive));
+	json_object_object_add(request, "remove", json_object_new_boolean(remove));
+	if (o->tty && terminal_size(&rows, &columns)) {
+		set_number(request, "rows", rows);
+		set_number(request, "columns", columns);
+	}
+	/* Without a UVM, making the disk would be in vain. */
+	fd = client_connect(o->in, NULL, err);
+	if (fd < 0 || image_open(o->operands[0], &image, err) < 0) {
+		json_object_put(request);
+		return -1;
+	}
+	while (fds.count < image.layer_count) {
+		fds.fds[fds.count] = image.layers[fds.count];
+		fds.count++;
+	}
+	return client_ask(fd, request, &fds, answer, err);
+}
+
+int verb_create(struct options *o)
+{
+	_cleanup_json_ struct json_object *answer = NULL;
+	struct gcs_error err = { 0 };
+
+	if (container_create(o, false, &answer, &err) < 0)
+		return verb_failed(&err, o->json);
+	printf("%s\n", get_string(answer, "name"));
+	return 0;
+}
+
+int verb_rm(struct options *o)
+{
+	int ret = 0;
+
+	for (int i = 0; i < o->operand_count; i++) {
+		_cleanup_json_ struct json_object *answer = NULL;
+		struct json_object *request = client_new("rm", o->operands[i]);
+		struct gcs_error err = { 0 };
+
+		if (o->force)
+			set_true(request, "force");
+		if (client_request(o->in, request, &answer, &err) < 0)
+			ret = verb_failed(&err, o->json);
+	}
+	return ret;
+}
+
+/* The processes that exec has started are rows of their own, below their container. */
+static struct json_object *rows_of(struct json_object *containers)
+{
+	struct json_object *rows = json_object_new_array();
+
+	for (size_t i = 0; i < json_object_array_length(containers); i++) {
+		struct json_object *c = json_object_array_get_idx(containers, i), *execs = get_array(c, "execs");
+
+		json_object_array_add(rows, json_object_get(c));
+		for (size_t j = 0; execs && j < json_object_array_length(execs); j++) {
+			struct json_object *row = json_object_get(json_object_array_get_idx(execs, j));
+
+			set_string(row, "name", "  exec");
+			json_object_array_add(rows, row);
+		}
+	}
+	return rows;
+}
+
+int verb_ps(struct options *o)
+{
+	static const struct table_column columns[] = { { "CONTAINER", "name" }, { "STATE", "state" }, { "PID", "pid" },
+						       { "CODE", "exit_code" }, { "IMAGE", "image" }, { "COMMAND", "command" } };
+	_cleanup_json_ struct json_object *answer = NULL, *rows = NULL;
+	struct gcs_error err = { 0 };
+
+	if (client_request(o->in, client_new("ps", NULL), &answer, &err) < 0)
+		return verb_failed(&err, o->json);
+	rows = o->json ? json_object_get(get_array(answer, "containers")) : rows_of(get_array(answer, "containers"));
+	table_print(stdout, rows, columns, sizeof(columns) / sizeof(columns[0]), o->json);
+	return 0;
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+/* `uvmctl start`, `attach`, `exec`, `kill`, `wait`, and `run` in a UVM that runs: processes of containers. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cleanup.h"
+#include "client.h"
+#include "jsonset.h"
+#include "verbs.h"
+
+/* Ask, with no answer of interest. */
+static int simple(const struct options *o, struct json_object *request)
+{
+	_cleanup_json_ struct json_object *answer = NULL;
+	struct gcs_error err = { 0 };
+
+	return client_request(o->in, request, &answer, &err) < 0 ? verb_failed(&err, o->json) : 0;
+}
+
+static int start(const struct options *o, const char *container, bool attach, bool *detached)
+{
+	struct json_object *request = client_new("start", container);
+
+	if (!attach)
+		return simple(o, request);
+	set_true(request, "attach");
+	return client_session(o, request, detached);
+}
+
+int verb_start(struct options *o)
+{
+	return start(o, o->operands[0], o->attach, NULL);
+}
+
+int verb_run_in(struct options *o)
+{
+	_cleanup_json_ struct json_object *answer = NULL;
+	struct gcs_error err = { 0 };
+	const char *name;
+	int ret;
+
+	if (container_create(o, !o->detach, &answer, &err) < 0)
+		return verb_failed(&err, o->json);
+	name = get_string(answer, "name");
+	ret = start(o, name, !o->detach, NULL);
+	if (o->detach && ret == 0)
+		printf("%s\n", name);
+	return ret;
+}
+
+/* An exec's process by its PID, as `ps` shows it. */
+static void set_pid(struct json_object *request, const struct options *o)
+{
+	if (o->operand_count > 1)
+		set_number(request, "pid", atoll(o->operands[1]));
+}
+
+int verb_attach(struct options *o)
+{
+	struct json_object *request = client_new("attach", o->operands[0]);
+
+	set_pid(request, o);
+	return client_session(o, request, NULL);
+}
+
+int verb_exec(struct options *o)
+{
+	struct json_object *request = client_new("exec", o->operands[0]);
+
+	json_object_object_add(request, "args", strings((const char *const *)o->operands + 1));
+	json_object_object_add(request, "env", strings((const char *const *)o->env));
+	set_string(request, "cwd", o->cwd);
+	if (o->user)
+		set_string(request, "user", o->user);
+	json_object_object_add(request, "tty", json_object_new_boolean(o->tty));
+	json_object_object_add(request, "interactive", json_object_new_boolean(o->interactive));
+	if (!o->detach)
+		return client_session(o, request, NULL);
+	set_true(request, "detach");
+	return simple(o, request);
+}
+
+int verb_kill(struct options *o)
+{
+	struct json_object *request = client_new("kill", o->operands[0]);
+
+	set_pid(request, o);
+	set_number(request, "signal", o->signal);
+	return simple(o, request);
+}
+
+int verb_wait(struct options *o)
+{
+	_cleanup_json_ struct json_object *answer = NULL;
+	struct json_object *request = client_new("wait", o->operands[0]);
+	struct gcs_error err = { 0 };
+
+	set_pid(request, o);
+	if (client_request(o->in, request, &answer, &err) < 0)
+		return verb_failed(&err, o->json);
+	printf("%lld\n", (long long)get_number(answer, "exit_code"));
+	return 0;
+}
