@@ -183,6 +183,8 @@ TEST_F_TIMEOUT(container, streams_that_were_not_asked_for_swallow_output, 180)
 
 TEST_F_TIMEOUT(container, exec_runs_beside_the_init, 180)
 {
+	const char *engine = getenv("GCS_ENGINE");
+	bool by_module = !engine || strcmp(engine, "user") != 0;
 	struct host *h = &self->h;
 	struct host_stream in, out;
 	int64_t init, pid;
@@ -193,6 +195,10 @@ TEST_F_TIMEOUT(container, exec_runs_beside_the_init, 180)
 	ASSERT_LT(0, init);
 	pid = oci_exec(h, "c7", "[\"sh\",\"-c\",\"read x; echo got $x; exit 6\"]", &in, &out, NULL);
 	ASSERT_LT(0, pid);
+	/* Who waits for the host is seen in DumpStacks: the kernel knows of each of its streams. */
+	EXPECT_EQ(0, host_call(h, MSG_DUMP_STACKS, Z, "%s", ""));
+	EXPECT_EQ(by_module, strstr(answer_text(host_last(h), "GuestStacks"), "to read: open, 0 bytes in, 0 out") != NULL);
+	EXPECT_EQ(by_module, strstr(answer_text(host_last(h), "GuestStacks"), "to write: open, 0 bytes in, 0 out, 0 queued") != NULL);
 	ASSERT_EQ(3, send(in.fd, "hi\n", 3, 0));
 	EXPECT_STREQ("got hi\n", host_stream_read(&out, NULL));
 	EXPECT_EQ(6, host_wait(h, "c7", pid));

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <linux/gcs.h>
 
@@ -61,6 +62,10 @@ int module_stream_finish(uint64_t id, uint32_t flags, uint32_t idle_ms, uint32_t
 int module_tty_open(uint32_t flags, int master, uint64_t *id, struct gcs_error *err);
 int module_tty_attach(uint64_t id, uint32_t flags, int in, int out, struct gcs_error *err);
 int module_tty_finish(uint64_t id, uint32_t idle_ms, uint32_t deadline_ms, struct gcs_error *err);
+
+/* --- module_dump.c: a line for each stream and terminal; nothing without a module. ------------- */
+
+void module_dump(FILE *out);
 
 /* --- module_dev.c: the device map. Both return 0 or the errno of <linux/gcs.h>. ------------- */
 

@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "fs.h"
+#include "module.h"
 #include "network/network.h"
 #include "request.h"
 #include "storage/storage.h"
@@ -94,10 +95,11 @@ int handle_dump_stacks(struct request *rq, void *message, void *response, struct
 
 	if (!out)
 		return gcs_fail(err, errno, HR_FAIL, "DumpStacks");
-	/* Threads and pods are few: what is cut off are requests, and the many disks and layers. */
+	/* Threads and pods are few: what is cut off are the many: requests, streams, disks and layers. */
 	dump_threads(out);
 	netns_dump(out);
 	request_dump(out);
+	module_dump(out);
 	owned_dump(out);
 	if (fclose(out) != 0 || !r->stacks)
 		return gcs_fail(err, errno, HR_FAIL, "DumpStacks");
