@@ -259,22 +259,7 @@ TEST(secrets_of_a_request_are_nowhere_in_the_log)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-FIXTURE(conformance)
-{
-	struct host h;
-};
-
-FIXTURE_SETUP(conformance)
-{
-	if (!host_has_vsock())
-		SKIP(return, "needs vsock");
-	host_start(&self->h, true, NULL);
-}
-
-FIXTURE_TEARDOWN(conformance)
-{
-	host_stop(&self->h);
-}
+HOST_FIXTURE(conformance)
 
 static void end(struct host *h, const char *cid, int64_t init)
 {

@@ -20,22 +20,7 @@
 #define E_NO_SYSTEM (-1070137074)
 #define E_SYSTEM_EXISTS (-1070137073)
 
-FIXTURE(container)
-{
-	struct host h;
-};
-
-FIXTURE_SETUP(container)
-{
-	if (!host_has_vsock())
-		SKIP(return, "needs vsock");
-	host_start(&self->h, true, NULL);
-}
-
-FIXTURE_TEARDOWN(container)
-{
-	host_stop(&self->h);
-}
+HOST_FIXTURE(container)
 
 #define PID(p) ",\"ProcessId\":%d", (int)(p)
 #define FOREVER(p) ",\"ProcessId\":%d,\"TimeoutInMs\":4294967295", (int)(p)

@@ -60,6 +60,25 @@ void host_stop(struct host *h);
 /* Is this end of the test's life on a real vsock? */
 bool host_has_vsock(void);
 
+/* The fixture of tests that want a guest which has negotiated over vsock, and nothing else: self->h. */
+#define HOST_FIXTURE(fixture)				\
+	FIXTURE(fixture)				\
+	{						\
+		struct host h;				\
+	};						\
+							\
+	FIXTURE_SETUP(fixture)				\
+	{						\
+		if (!host_has_vsock())			\
+			SKIP(return, "needs vsock");	\
+		host_start(&self->h, true, NULL);	\
+	}						\
+							\
+	FIXTURE_TEARDOWN(fixture)			\
+	{						\
+		host_stop(&self->h);			\
+	}
+
 /* Lose the connection, or accept the next one; listen again after closing h->listener. */
 void host_drop(struct host *h);
 void host_listen_bridge(struct host *h);

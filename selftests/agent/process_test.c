@@ -14,22 +14,7 @@
 #define E_NOT_FOUND (-2147023728)
 #define E_TIMEOUT (-1070137079)
 
-FIXTURE(process)
-{
-	struct host h;
-};
-
-FIXTURE_SETUP(process)
-{
-	if (!host_has_vsock())
-		SKIP(return, "needs vsock");
-	host_start(&self->h, true, NULL);
-}
-
-FIXTURE_TEARDOWN(process)
-{
-	host_stop(&self->h);
-}
+HOST_FIXTURE(process)
 
 TEST_F_TIMEOUT(process, exit_codes_are_told_once, 180)
 {

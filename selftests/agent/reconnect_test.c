@@ -19,22 +19,7 @@
 #define WAIT_FOREVER(pid) ",\"ProcessId\":%d,\"TimeoutInMs\":4294967295", (int)(pid)
 #define PROBE(pid) ",\"ProcessId\":%d,\"TimeoutInMs\":50", (int)(pid)
 
-FIXTURE(reconnect)
-{
-	struct host h;
-};
-
-FIXTURE_SETUP(reconnect)
-{
-	if (!host_has_vsock())
-		SKIP(return, "needs vsock");
-	host_start(&self->h, true, NULL);
-}
-
-FIXTURE_TEARDOWN(reconnect)
-{
-	host_stop(&self->h);
-}
+HOST_FIXTURE(reconnect)
 
 static void again(struct host *h)
 {

@@ -128,22 +128,7 @@ static long cpu_ms(const struct host *h)
 	return atol(line);
 }
 
-FIXTURE(tty)
-{
-	struct host h;
-};
-
-FIXTURE_SETUP(tty)
-{
-	if (!host_has_vsock())
-		SKIP(return, "needs vsock");
-	host_start(&self->h, true, NULL);
-}
-
-FIXTURE_TEARDOWN(tty)
-{
-	host_stop(&self->h);
-}
+HOST_FIXTURE(tty)
 
 TEST_F_TIMEOUT(tty, an_init_with_a_terminal_from_create_to_delete, 180)
 {

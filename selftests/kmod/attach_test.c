@@ -4,26 +4,7 @@
  */
 #include "gcs_test.h"
 
-FIXTURE(attach) {
-	int dev;
-	struct gcs_nl nl, events;
-};
-
-FIXTURE_SETUP(attach)
-{
-	say(_metadata->name);
-	signal(SIGPIPE, SIG_IGN);
-	self->dev = gcs_device();
-	ASSERT_LE(0, self->dev);
-	ASSERT_EQ(0, nl_open(&self->nl, false));
-	ASSERT_EQ(0, nl_open(&self->events, true));
-}
-
-FIXTURE_TEARDOWN(attach)
-{
-	finish_all(self->dev);
-	close(self->dev);
-}
+GCS_FIXTURE(attach, finish_all)
 
 enum { KEEP = 512 * 1024 };
 

@@ -9,29 +9,7 @@
 
 #include "dev_test.h"
 
-FIXTURE(bus) {
-	int dev;
-	struct qmp *qmp;
-	struct gcs_nl nl, events;
-};
-
-FIXTURE_SETUP(bus)
-{
-	say(_metadata->name);
-	self->qmp = calloc(1, sizeof(*self->qmp));
-	if (!qmp_open(self->qmp))
-		SKIP(return, "needs a VM with --hotplug");
-	self->dev = gcs_device();
-	ASSERT_LE(0, self->dev);
-	ASSERT_EQ(0, nl_open(&self->nl, false));
-	ASSERT_EQ(0, nl_open(&self->events, true));
-}
-
-FIXTURE_TEARDOWN(bus)
-{
-	close(self->qmp->fd);
-	free(self->qmp);
-}
+DEV_FIXTURE(bus)
 
 /* They cannot be removed: QEMU has no such thing. */
 TEST_F_TIMEOUT(bus, nvdimms_are_found_when_they_come, 100)

@@ -6,28 +6,7 @@
 
 #include "dev_test.h"
 
-FIXTURE(probe) {
-	int dev;
-	struct qmp *qmp;
-	struct gcs_nl events;
-};
-
-FIXTURE_SETUP(probe)
-{
-	say(_metadata->name);
-	self->qmp = calloc(1, sizeof(*self->qmp));
-	if (!qmp_open(self->qmp))
-		SKIP(return, "needs a VM with --hotplug");
-	self->dev = gcs_device();
-	ASSERT_LE(0, self->dev);
-	ASSERT_EQ(0, nl_open(&self->events, true));
-}
-
-FIXTURE_TEARDOWN(probe)
-{
-	close(self->qmp->fd);
-	free(self->qmp);
-}
+DEV_FIXTURE(probe)
 
 static bool put(const char *path, const char *text)
 {

@@ -6,29 +6,7 @@
 
 #include "dev_test.h"
 
-FIXTURE(dev) {
-	int dev;
-	struct qmp *qmp;
-	struct gcs_nl nl, events;
-};
-
-FIXTURE_SETUP(dev)
-{
-	say(_metadata->name);
-	self->qmp = calloc(1, sizeof(*self->qmp));
-	if (!qmp_open(self->qmp))
-		SKIP(return, "needs a VM with --hotplug");
-	self->dev = gcs_device();
-	ASSERT_LE(0, self->dev);
-	ASSERT_EQ(0, nl_open(&self->nl, false));
-	ASSERT_EQ(0, nl_open(&self->events, true));
-}
-
-FIXTURE_TEARDOWN(dev)
-{
-	close(self->qmp->fd);
-	free(self->qmp);
-}
+DEV_FIXTURE(dev)
 
 TEST_F_TIMEOUT(dev, a_disk_is_found_before_during_and_after_its_arrival, 100)
 {

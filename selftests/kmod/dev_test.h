@@ -113,21 +113,14 @@ static inline int dev_event(struct gcs_nl *events, int ms, struct dev_info *d)
 {
 	uint64_t end = now_ms() + ms;
 	char buf[4096];
-	struct nlmsghdr *n = (struct nlmsghdr *)buf;
-	struct genlmsghdr *g = NLMSG_DATA(n);
+	int got;
 
-	for (;;) {
-		uint64_t now = now_ms();
-
-		if (!wait_fd(events->fd, POLLIN, now < end ? end - now : 0) ||
-		    recv(events->fd, buf, sizeof(buf), 0) < 0)
-			return -1;
-		if (n->nlmsg_type == events->family &&
-		    (g->cmd == GCS_CMD_DEV_ADDED || g->cmd == GCS_CMD_DEV_REMOVED)) {
-			dev_parse(n, d);
-			return g->cmd;
-		}
-	}
+	do
+		got = nl_event(events, end, buf, sizeof(buf));
+	while (got >= 0 && got != GCS_CMD_DEV_ADDED && got != GCS_CMD_DEV_REMOVED);
+	if (got >= 0)
+		dev_parse((struct nlmsghdr *)buf, d);
+	return got;
 }
 
 /* Waits for the next event of @bus, which must be @cmd. */
@@ -141,37 +134,31 @@ static inline bool dev_expect(struct gcs_nl *events, int cmd, enum gcs_bus bus, 
 	return got == cmd;
 }
 
+struct dev_list {
+	struct dev_info *list;
+	int room;
+};
+
+static inline void collect_dev(struct nlmsghdr *n, void *data)
+{
+	struct dev_list *l = data;
+
+	if (l->room-- > 0)
+		dev_parse(n, l->list++);
+}
+
 /* Returns how many devices there are, at most @max of which are in @list; a negative errno. */
 static inline int dev_dump(struct gcs_nl *nl, struct dev_info *list, int max)
 {
-	static char buf[65536];
-	struct nlmsghdr *n;
 	bool interrupted;
-	int count, len;
+	int count;
 
-again:
-	count = 0;
-	interrupted = false;
-	nl_send(nl->fd, nl->family, NLM_F_DUMP, GCS_CMD_DEV_GET, 0, NULL, 0);
-	for (;;) {
-		len = recv(nl->fd, buf, sizeof(buf), 0);
-		if (len < 0)
-			return -errno;
-		for (n = (struct nlmsghdr *)buf; NLMSG_OK(n, (unsigned int)len); n = NLMSG_NEXT(n, len)) {
-			if (n->nlmsg_flags & NLM_F_DUMP_INTR)
-				interrupted = true;
-			if (n->nlmsg_type == NLMSG_ERROR)
-				return *(int *)NLMSG_DATA(n);
-			if (n->nlmsg_type == NLMSG_DONE) {
-				if (interrupted)
-					goto again;
-				return count;
-			}
-			if (count < max)
-				dev_parse(n, &list[count]);
-			count++;
-		}
-	}
+	do {
+		struct dev_list l = { list, max };
+
+		count = nl_messages(nl, GCS_CMD_DEV_GET, collect_dev, &l, &interrupted);
+	} while (count >= 0 && interrupted);
+	return count;
 }
 
 /* The device's own file in sysfs, as a number; -1 if there is none. */
@@ -217,5 +204,31 @@ static inline bool is_disk(const struct gcs_dev_wait *w, unsigned long long byte
 	close(fd);
 	return good;
 }
+
+/* The fixture of tests that add and remove devices by QEMU's monitor. */
+#define DEV_FIXTURE(fixture)						\
+	FIXTURE(fixture) {						\
+		int dev;						\
+		struct qmp *qmp;					\
+		struct gcs_nl nl, events;				\
+	};								\
+									\
+	FIXTURE_SETUP(fixture)						\
+	{								\
+		say(_metadata->name);					\
+		self->qmp = calloc(1, sizeof(*self->qmp));		\
+		if (!qmp_open(self->qmp))				\
+			SKIP(return, "needs a VM with --hotplug");	\
+		self->dev = gcs_device();				\
+		ASSERT_LE(0, self->dev);				\
+		ASSERT_EQ(0, nl_open(&self->nl, false));		\
+		ASSERT_EQ(0, nl_open(&self->events, true));		\
+	}								\
+									\
+	FIXTURE_TEARDOWN(fixture)					\
+	{								\
+		close(self->qmp->fd);					\
+		free(self->qmp);					\
+	}
 
 #endif /* DEV_TEST_H */

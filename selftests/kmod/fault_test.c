@@ -571,19 +571,7 @@ static int dump_ttys(struct world *w)
 
 static int dump_devs(struct world *w)
 {
-	char buf[8192];
-	struct nlmsghdr *n = (struct nlmsghdr *)buf;
-	int ret = nl_send(w->nl.fd, w->nl.family, NLM_F_DUMP, GCS_CMD_DEV_GET, 0, NULL, 0);
-
-	if (ret)
-		return as_errno(ret);
-	do {
-		if (recv(w->nl.fd, buf, sizeof(buf), 0) < 0)
-			return -1;
-		if (n->nlmsg_type == NLMSG_ERROR)
-			return as_errno(*(int *)NLMSG_DATA(n));
-	} while (n->nlmsg_type != NLMSG_DONE);
-	return 0;
+	return as_errno(nl_messages(&w->nl, GCS_CMD_DEV_GET, NULL, NULL, NULL));
 }
 
 static int join_events(struct world *w)

@@ -299,39 +299,74 @@ static inline int nl_get(struct gcs_nl *nl, uint64_t id, struct stream_info *inf
 	return 0;
 }
 
-/* Calls @each for every stream. Returns how many there were, or a negative errno. */
-static inline int nl_dump(struct gcs_nl *nl, void (*each)(const struct stream_info *, void *),
-			  void *data, bool *interrupted)
+/* Calls @each, if any, for every message of the dump @cmd. Returns how many there were, or a negative errno. */
+static inline int nl_messages(struct gcs_nl *nl, uint8_t cmd, void (*each)(struct nlmsghdr *, void *), void *data,
+			      bool *interrupted)
 {
 	static char buf[65536];
-	struct stream_info info;
 	struct nlmsghdr *n;
 	int count = 0;
 	int err, len;
 
 	if (interrupted)
 		*interrupted = false;
-	err = nl_send(nl->fd, nl->family, NLM_F_DUMP, GCS_CMD_STREAM_GET, 0, NULL, 0);
+	err = nl_send(nl->fd, nl->family, NLM_F_DUMP, cmd, 0, NULL, 0);
 	if (err)
 		return err;
 	for (;;) {
 		len = recv(nl->fd, buf, sizeof(buf), 0);
 		if (len < 0)
 			return -errno;
-		for (n = (struct nlmsghdr *)buf; NLMSG_OK(n, (unsigned int)len);
-		     n = NLMSG_NEXT(n, len)) {
+		for (n = (struct nlmsghdr *)buf; NLMSG_OK(n, (unsigned int)len); n = NLMSG_NEXT(n, len)) {
 			if (interrupted && n->nlmsg_flags & NLM_F_DUMP_INTR)
 				*interrupted = true;
 			if (n->nlmsg_type == NLMSG_ERROR)
 				return *(int *)NLMSG_DATA(n);
 			if (n->nlmsg_type == NLMSG_DONE)
 				return count;
-			nl_parse(n, &info);
 			if (each)
-				each(&info, data);
+				each(n, data);
 			count++;
 		}
 	}
+}
+
+struct each_stream {
+	void (*each)(const struct stream_info *, void *);
+	void *data;
+};
+
+static inline void parse_stream(struct nlmsghdr *n, void *data)
+{
+	const struct each_stream *e = data;
+	struct stream_info info;
+
+	nl_parse(n, &info);
+	e->each(&info, e->data);
+}
+
+/* Calls @each, if any, for every stream. Returns how many there were, or a negative errno. */
+static inline int nl_dump(struct gcs_nl *nl, void (*each)(const struct stream_info *, void *),
+			  void *data, bool *interrupted)
+{
+	struct each_stream e = { each, data };
+
+	return nl_messages(nl, GCS_CMD_STREAM_GET, each ? parse_stream : NULL, &e, interrupted);
+}
+
+/* The family's next event until @end, into @buf. Returns its command, or -1. */
+static inline int nl_event(struct gcs_nl *events, uint64_t end, char *buf, size_t size)
+{
+	struct nlmsghdr *n = (struct nlmsghdr *)buf;
+	struct genlmsghdr *g = NLMSG_DATA(n);
+
+	do {
+		uint64_t now = now_ms();
+
+		if (!wait_fd(events->fd, POLLIN, now < end ? end - now : 0) || recv(events->fd, buf, size, 0) < 0)
+			return -1;
+	} while (n->nlmsg_type != events->family);
+	return g->cmd;
 }
 
 /* The event @cmd of stream @id, within @ms. Returns 0 if it came. */
@@ -340,19 +375,14 @@ static inline int wait_stream(struct gcs_nl *events, uint8_t cmd, uint64_t id, i
 {
 	uint64_t end = now_ms() + ms;
 	char buf[4096];
-	struct nlmsghdr *n = (struct nlmsghdr *)buf;
-	struct genlmsghdr *g = NLMSG_DATA(n);
+	int got;
 
-	for (;;) {
-		uint64_t now = now_ms();
-
-		if (!wait_fd(events->fd, POLLIN, now < end ? end - now : 0) ||
-		    recv(events->fd, buf, sizeof(buf), 0) < 0)
-			return -1;
-		nl_parse(n, info);
-		if (n->nlmsg_type == events->family && g->cmd == cmd && info->id == id)
+	while ((got = nl_event(events, end, buf, sizeof(buf))) >= 0) {
+		nl_parse((struct nlmsghdr *)buf, info);
+		if (got == cmd && info->id == id)
 			return 0;
 	}
+	return -1;
 }
 
 static inline int wait_finished(struct gcs_nl *events, uint64_t id, int ms,
@@ -385,6 +415,29 @@ static inline void finish_all(int dev)
 	close(nl.fd);
 	close(events.fd);
 }
+
+/* The fixture of tests that want the device, its list and its events; @finish ends what a test has left. */
+#define GCS_FIXTURE(fixture, finish)				\
+	FIXTURE(fixture) {					\
+		int dev;					\
+		struct gcs_nl nl, events;			\
+	};							\
+								\
+	FIXTURE_SETUP(fixture)					\
+	{							\
+		say(_metadata->name);				\
+		signal(SIGPIPE, SIG_IGN);			\
+		self->dev = gcs_device();			\
+		ASSERT_LE(0, self->dev);			\
+		ASSERT_EQ(0, nl_open(&self->nl, false));	\
+		ASSERT_EQ(0, nl_open(&self->events, true));	\
+	}							\
+								\
+	FIXTURE_TEARDOWN(fixture)				\
+	{							\
+		finish(self->dev);				\
+		close(self->dev);				\
+	}
 
 /* --- data ---------------------------------------------------------------------------------- */
 

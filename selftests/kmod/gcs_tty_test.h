@@ -93,54 +93,34 @@ static inline int tty_get(struct gcs_nl *nl, uint64_t id, struct tty_info *info)
 	return 0;
 }
 
-/* Puts the ids of all ttys into @ids. Returns how many there were, or a negative errno. */
-static inline int tty_dump(struct gcs_nl *nl, uint64_t *ids, bool *interrupted)
+static inline void collect_tty(struct nlmsghdr *n, void *data)
 {
-	static char buf[65536];
 	struct tty_info info;
-	struct nlmsghdr *n;
-	int count = 0;
-	int err, len;
+	uint64_t **next = data;
 
-	*interrupted = false;
-	err = nl_send(nl->fd, nl->family, NLM_F_DUMP, GCS_CMD_TTY_GET, 0, NULL, 0);
-	if (err)
-		return err;
-	for (;;) {
-		len = recv(nl->fd, buf, sizeof(buf), 0);
-		if (len < 0)
-			return -errno;
-		for (n = (struct nlmsghdr *)buf; NLMSG_OK(n, (unsigned int)len); n = NLMSG_NEXT(n, len)) {
-			if (n->nlmsg_flags & NLM_F_DUMP_INTR)
-				*interrupted = true;
-			if (n->nlmsg_type == NLMSG_ERROR)
-				return *(int *)NLMSG_DATA(n);
-			if (n->nlmsg_type == NLMSG_DONE)
-				return count;
-			tty_parse(n, &info);
-			ids[count++] = info.id;
-		}
-	}
+	tty_parse(n, &info);
+	*(*next)++ = info.id;
 }
 
-/* The next finished event, within @ms. Returns 0 if it came. */
+/* The ids of all ttys into @ids. Returns how many there are, or a negative errno. */
+static inline int tty_dump(struct gcs_nl *nl, uint64_t *ids, bool *interrupted)
+{
+	return nl_messages(nl, GCS_CMD_TTY_GET, collect_tty, &ids, interrupted);
+}
+
+/* The next finished event until @end. Returns 0 if it came. */
 static inline int next_tty_event(struct gcs_nl *events, uint64_t end, struct tty_info *info)
 {
 	char buf[4096];
-	struct nlmsghdr *n = (struct nlmsghdr *)buf;
-	struct genlmsghdr *g = NLMSG_DATA(n);
+	int got;
 
-	for (;;) {
-		uint64_t now = now_ms();
-
-		if (!wait_fd(events->fd, POLLIN, now < end ? end - now : 0) ||
-		    recv(events->fd, buf, sizeof(buf), 0) < 0)
-			return -1;
-		if (n->nlmsg_type == events->family && g->cmd == GCS_CMD_TTY_FINISHED) {
-			tty_parse(n, info);
-			return 0;
-		}
-	}
+	do
+		got = nl_event(events, end, buf, sizeof(buf));
+	while (got >= 0 && got != GCS_CMD_TTY_FINISHED);
+	if (got < 0)
+		return -1;
+	tty_parse((struct nlmsghdr *)buf, info);
+	return 0;
 }
 
 static inline int wait_tty(struct gcs_nl *events, uint64_t id, int ms, struct tty_info *info)

@@ -7,26 +7,7 @@
 
 #include "gcs_test.h"
 
-FIXTURE(life) {
-	int dev;
-	struct gcs_nl nl, events;
-};
-
-FIXTURE_SETUP(life)
-{
-	say(_metadata->name);
-	signal(SIGPIPE, SIG_IGN);
-	self->dev = gcs_device();
-	ASSERT_LE(0, self->dev);
-	ASSERT_EQ(0, nl_open(&self->nl, false));
-	ASSERT_EQ(0, nl_open(&self->events, true));
-}
-
-FIXTURE_TEARDOWN(life)
-{
-	finish_all(self->dev);
-	close(self->dev);
-}
+GCS_FIXTURE(life, finish_all)
 
 TEST_F(life, the_last_close_drains_half_closes_and_waits_for_the_peer)
 {

@@ -6,26 +6,7 @@
 
 #include "gcs_tty_test.h"
 
-FIXTURE(tty_life) {
-	int dev;
-	struct gcs_nl nl, events;
-};
-
-FIXTURE_SETUP(tty_life)
-{
-	say(_metadata->name);
-	signal(SIGPIPE, SIG_IGN);
-	self->dev = gcs_device();
-	ASSERT_LE(0, self->dev);
-	ASSERT_EQ(0, nl_open(&self->nl, false));
-	ASSERT_EQ(0, nl_open(&self->events, true));
-}
-
-FIXTURE_TEARDOWN(tty_life)
-{
-	finish_all_ttys(self->dev);
-	close(self->dev);
-}
+GCS_FIXTURE(tty_life, finish_all_ttys)
 
 /* The other side receives no more: a writer learns it from the write that fails, and from nothing else. */
 static bool shut_down(int fd)

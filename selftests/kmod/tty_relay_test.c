@@ -9,26 +9,7 @@
 
 #include "gcs_tty_test.h"
 
-FIXTURE(tty) {
-	int dev;
-	struct gcs_nl nl, events;
-};
-
-FIXTURE_SETUP(tty)
-{
-	say(_metadata->name);
-	signal(SIGPIPE, SIG_IGN);
-	self->dev = gcs_device();
-	ASSERT_LE(0, self->dev);
-	ASSERT_EQ(0, nl_open(&self->nl, false));
-	ASSERT_EQ(0, nl_open(&self->events, true));
-}
-
-FIXTURE_TEARDOWN(tty)
-{
-	finish_all_ttys(self->dev);
-	close(self->dev);
-}
+GCS_FIXTURE(tty, finish_all_ttys)
 
 #define BULK	(2 * 1024 * 1024)
 
