@@ -323,7 +323,7 @@ static int look(struct waiter *w)
 		if (matches(d, &arg->addr, w->host_no))
 			return d->state == GCS_DEV_USABLE ?
 				       gcs_dev_fill(d, arg->addr.partition, arg) : -ETIME;
-	/* Nobody may tell of a logical unit that was not scanned. */
+	/* Of a logical unit that was not scanned the kernel may never tell: it is probed now. */
 	if (arg->addr.bus == GCS_BUS_SCSI && arg->timeout_ms) {
 		err = gcs_scsi_probe(&arg->addr);
 		if (err)

@@ -315,7 +315,7 @@ int __init gcs_scsi_init(void)
 		.module = THIS_MODULE,
 		.name = "gcs",
 	};
-	/* Class and bus are not for others, but every host knows them. */
+	/* The class and the bus are not exported, but every SCSI host points to them. */
 	struct Scsi_Host *shost = gcs_scsi_host_alloc(&none);
 	int err;
 

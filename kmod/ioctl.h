@@ -8,7 +8,7 @@
 #include <linux/mm.h>
 #include <linux/uaccess.h>
 
-/* @min_size is that of the struct when it was first published: a smaller one is not from this world. */
+/* @min_size is that of the struct when it was first published: no caller can know a smaller one. */
 static inline int gcs_get_arg(void *arg, size_t ksize, size_t min_size, const void __user *uarg,
 			      u32 *usize)
 {

@@ -16,7 +16,7 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* The size of each struct when it was first published. A smaller one is not from this world. */
+/* The size of each struct when it was first published: no caller can know a smaller one. */
 #define GCS_INFO_SIZE_VER0		16
 #define GCS_STREAM_OPEN_SIZE_VER0	40
 #define GCS_STREAM_ATTACH_SIZE_VER0	32

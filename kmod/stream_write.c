@@ -420,7 +420,10 @@ static void write_ring(struct gcs_stream *s)
 	fput(file);
 }
 
-/* Whether to go on. If not, it is asked for a wake-up each time: others may have been faster. */
+/*
+ * Whether a waiting writer can go on. If not, it asks for a wake-up again, each time: another
+ * writer may have taken the room for which it was woken.
+ */
 static bool has_room(struct gcs_stream *s, size_t n)
 {
 	bool go;
@@ -449,7 +452,7 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 	struct file *file;
 	size_t left, room;
 
-	/* A small write's memory was touched just now, or else the copy tells. */
+	/* A small write's memory is most likely there: if not, the copy says so. */
 	if (!w->small) {
 		left = fault_in_iov_iter_readable(from, n);
 		if (left == n)
@@ -469,7 +472,7 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 	}
 
 	room = gcs_stream_room(s);
-	/* The work item has not come to it yet: better than to wait for it. */
+	/* The work item has not come to the ring yet: sending it here is better than to wait. */
 	if (s->sock && s->sender == GCS_SENDER_NONE && s->head != s->tail &&
 	    ((w->large && !w->ring) || room < (w->small ? n : 1))) {
 		write_ring(s);
@@ -536,7 +539,7 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 
 	if (n)
 		return n;
-	/* Nothing was taken: the memory is not there, or was not. */
+	/* Nothing was copied: the writer's memory is not there, or was not for a moment. */
 	if (fault_in_iov_iter_readable(from, min_t(size_t, iov_iter_count(from), PIPE_BUF)) && w->small)
 		return -EFAULT;
 	return signal_pending(current) ? -ERESTARTSYS : 0;

@@ -611,7 +611,10 @@ int __init gcs_tty_init(void)
 	gcs_tty_buffers = kmem_cache_create("gcs_tty_buffer", GCS_TTY_BUFFER, 0, 0, init_buffer);
 	if (!gcs_tty_buffers)
 		return -ENOMEM;
-	/* Not for reclaim: reading a tty waits for a work item of the tty layer's, on a workqueue that is not either. */
+	/*
+	 * Without WQ_MEM_RECLAIM: reading a tty waits for a work item of the tty layer's, whose
+	 * workqueue has not that flag either.
+	 */
 	gcs_tty_workqueue = alloc_workqueue("gcs_ttys", WQ_UNBOUND, 0);
 	if (!gcs_tty_workqueue)
 		goto err_ttys;

@@ -33,8 +33,8 @@ static void open_standard_fds(void)
 }
 
 /*
- * Many threads that each allocate little: one arena keeps the agent small. So do stacks in which no huge page fits, which is two MiB for a
- * touched byte; they are large enough for the deepest JSON that is accepted.
+ * There are many threads, and each allocates little: one arena of the allocator is enough. Stacks are of 1 MiB, in which no huge page fits:
+ * the kernel would give 2 MiB of memory for the first byte touched. That is enough for the deepest JSON that is accepted.
  */
 static void keep_memory_small(void)
 {
@@ -131,7 +131,7 @@ int main(int argc, char **argv)
 	keep_memory_small();
 	nofile_raise();
 	if (options_parse(&o, argv, &err) < 0) {
-		/* As far as it was understood: the host's reader of the log wants nothing but JSON. */
+		/* In JSON if that flag was read before the mistake: the host's reader of the log takes nothing else. */
 		log_setup(STDERR_FILENO, o.log_json, LOG_INFO);
 		log_line(LOG_FATAL, NULL, "%s", err.text);
 		return 2;

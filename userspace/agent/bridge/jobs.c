@@ -24,7 +24,7 @@ struct worker {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t drained = PTHREAD_COND_INITIALIZER;
 /*
- * The last that has become idle is the next to work: few requests touch the memory of few workers, their stacks and what the allocator
+ * The worker that has become idle last takes the next job. So few requests keep to few workers, and touch few stacks and what the allocator
  * keeps for each.
  */
 static struct worker *idle;

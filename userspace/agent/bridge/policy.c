@@ -39,7 +39,7 @@ static const char *disk_point(const char *settings, bool remove)
 	return read_only ? "mount_device" : "rw_mount_device";
 }
 
-/* Of a container with a scratch that one is asked about first, and last when they are taken away. */
+/* Layers with a scratch have two points; what is asked first, and so denies, is the scratch's at Add and the overlay's at Remove. */
 static const char *layers_point(const char *settings, bool remove)
 {
 	struct combined_layers_settings s = { 0 };
@@ -75,7 +75,7 @@ static const char *modify_point(const struct modify_request *r)
 		return remove ? "plan9_unmount" : "plan9_mount";
 	if (!strcmp(resource, "SecurityPolicyFragment"))
 		return "load_fragment";
-	/* Whatever is added one day and forgotten here is no way around a closed door. */
+	/* A resource that is new and was forgotten here must not be a way around a closed door. */
 	return "modify_settings";
 }
 

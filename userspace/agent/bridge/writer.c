@@ -126,8 +126,8 @@ static void send_one(struct outgoing *o)
 }
 
 /*
- * The same for one that nothing is queued before, if the connection takes it without waiting: a thread less between a request and
- * its answer. What is left is the thread's.
+ * The same on the caller's thread, when nothing is queued before it and as far as the connection takes it without waiting: so no other
+ * thread has to be woken between a request and its answer. What the connection does not take is left for the writer's thread.
  */
 static void send_now(struct outgoing *o)
 {

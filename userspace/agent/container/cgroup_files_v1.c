@@ -120,7 +120,7 @@ int stats_read_v1(int root, const char *path, struct cgroup_stats *s, struct gcs
 	stats_lines(&from, "cpu.stat", throttling_lines, s);
 	stats_lines(&from, "memory.stat", memory_lines, s);
 	stats_numbers(&from, numbers, s);
-	/* No limit is none of this one, other than in version 2. */
+	/* Without a limit this number is 0, and in version 2 the largest. */
 	if (s->pids.limit == UINT64_MAX)
 		s->pids.limit = 0;
 	if (read_per_cpu(&from, &s->cpu.usage.per_cpu, err) < 0 ||

@@ -51,8 +51,8 @@ static unsigned int write_limits(const struct container *c, const struct texts *
 }
 
 /*
- * The runtime writes one file after the other and stops at the first that the kernel refuses. Some are bounds of others: those can be
- * written when the others have been.
+ * The runtime writes one file after the other and stops at the first that the kernel refuses. Some limits are bounds of others (memory,
+ * memory and swap): what was refused in the first pass is written in the second, when its bound is back.
  */
 static void restore_limits(const struct container *c, const struct texts *before)
 {

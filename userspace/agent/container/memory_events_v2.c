@@ -25,8 +25,8 @@ static struct memory_group *groups;
 static size_t group_count;
 
 /*
- * Version 2 has no event for a usage but that of memory.high. It is moved on as soon as it has told, so that it holds nobody
- * back for long: the kernel drops caches, and its brake, at most 2 s, grows with the distance above it.
+ * Version 2 tells of no usage but that above memory.high, which is a limit as well: above it the kernel drops caches and slows processes
+ * down, by up to 2 s, the more the further above it. So it is moved on as soon as it has told, and holds nobody back for long.
  */
 static int arm(struct memory_group *g, uint64_t step, struct gcs_error *err)
 {

@@ -135,7 +135,7 @@ static int remove_dirs(struct pod *p, struct gcs_error *err)
 	return 0;
 }
 
-/* What is left empty of @path's directory, which others may use, too. */
+/* Remove the directory that @path is in, if it is empty: others may use it, too. */
 static void remove_parent(const char *path)
 {
 	_cleanup_free_ char *parent = strdup(path);
@@ -272,7 +272,7 @@ int pod_open_dir(struct pod *p, const char *dir, struct gcs_error *err)
 		path = NULL;
 		return gcs_fail(err, ENOMEM, HR_FAIL, "pod %s", p->id);
 	}
-	/* Whose creation has failed may be taking back just now what this one would find. */
+	/* A workload whose creation has failed may be removing just now what this one would find there. */
 	pthread_mutex_lock(&p->files);
 	state_lock();
 	closed = p->closed;

@@ -345,8 +345,8 @@ int process_resize(const char *id, uint32_t pid, uint16_t rows, uint16_t columns
 		return -1;
 	tty = p->tty;
 	/*
-	 * One that is done has none any more, which the host need not know. Not under the lock: who asks for the size on a page that
-	 * does not come keeps the size locked.
+	 * A process that is done has no terminal any more: that is success for the host. The size is set without the lock, because a
+	 * process can keep the kernel from changing it for ever: it asks for the size and gives memory that never comes.
 	 */
 	master = p->master < 0 ? -1 : fcntl(p->master, F_DUPFD_CLOEXEC, 0);
 	if (p->master >= 0 && master < 0)

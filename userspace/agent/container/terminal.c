@@ -14,7 +14,7 @@
 #include "cleanup.h"
 #include "container/internal.h"
 
-/* A runtime that has succeeded has sent the master, or the process that it has made is about to. */
+/* When the runtime has succeeded the master is sent, or the process that it has made sends it in a moment. */
 #define RECEIVE_MS 10000
 /* Names are shorter. */
 #define NAME_LENGTH 4096

@@ -50,7 +50,7 @@ static int set_mtu(struct net *net, struct adapter *a, unsigned int mtu, struct 
 	return 0;
 }
 
-/* Routers that tell everybody that they are one would be as good as the one that the host has chosen. */
+/* Default routes that routers advertise would have the same rank as the one that the host has chosen. */
 static bool has_default_router(const struct adapter_config *c)
 {
 	for (size_t i = 0; i < c->route_count; i++)

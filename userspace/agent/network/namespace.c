@@ -186,7 +186,7 @@ int netns_attach(struct netns *n, pid_t pid, struct gcs_error *err)
 	n->fd = steal_fd(&fd);
 	n->shared = own;
 	for (struct adapter *a = n->adapters; a && ret == 0; a = a->next)
-		/* One that is waited for is configured when it has come. */
+		/* An adapter that is still waited for is configured when it comes. */
 		if (!a->waiting)
 			ret = adapter_configure(n, a, err);
 	if (ret < 0)

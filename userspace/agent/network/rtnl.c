@@ -33,7 +33,7 @@ int net_enter(int fd, struct gcs_error *err)
 
 void net_leave(int old)
 {
-	/* A thread in the wrong place would go on to do the wrong things. */
+	/* A thread that stays in the wrong namespace would do the next request's work there. */
 	if (setns(old, CLONE_NEWNET) < 0)
 		abort();
 	close(old);

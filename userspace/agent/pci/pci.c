@@ -19,8 +19,8 @@
 #include "vmbus.h"
 
 /*
- * A driver goes on making nodes when its probe is over, and says nothing at the end: that no more have come for so long is one. That of
- * a disk controller has to ask it first for what there is.
+ * A driver may go on making device nodes when its probe is over, and nothing tells of the last one: it has made all when none has come for
+ * QUIET_MS. That of a disk controller has to ask the controller first which disks there are, and gets DISK_MS for the first one.
  */
 #define QUIET_MS 100
 #define DISK_MS 10000

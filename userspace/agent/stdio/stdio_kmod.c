@@ -81,9 +81,9 @@ static void stream_lost(struct stream *st)
 }
 
 /*
- * With the lock held. A terminal whose host has gone before its process goes on: with another one that waits for the host's return,
- * or without, for the process must not notice, so what it writes is read and dropped. One that nobody has open any more would
- * only end again.
+ * With the lock held. If the host of a terminal has gone and its process has not, the process must not notice: the master gets another
+ * relay, which waits for the host's return, or reads and drops what is written when the host will not return. Not if nobody has the
+ * terminal open any more: that relay would end at once.
  */
 static void stream_finished(struct stdio *s, struct stream *st, uint32_t reason)
 {

@@ -52,9 +52,9 @@ int filesystem_detect(const char *node, enum filesystem *fs, struct gcs_error *e
 int filesystem_make(const char *node, enum filesystem fs, bool encrypted, struct gcs_error *err)
 {
 	/*
-	 * No journal, no room to grow, nothing left for the kernel to write in the background, and a new virtual disk has nothing to
-	 * discard. An encrypted block cannot be read before it was written, and mke2fs writes superblocks in part: with no copies there
-	 * is none but the first block's, which gcscrypt has written.
+	 * Without a journal and room to grow, with nothing left for the kernel to write in the background, and without a discard, of
+	 * which a new virtual disk has no need. On an encrypted disk a block cannot be read before it was written, and mke2fs writes
+	 * superblocks in part, so it reads them: without copies there is only the one in the first block, which gcscrypt has written.
 	 */
 	const char *const ext4[] = { "mkfs.ext4", "-q", "-F", "-E",
 				     encrypted ? "lazy_itable_init=0,nodiscard,num_backup_sb=0" : "lazy_itable_init=0,nodiscard",

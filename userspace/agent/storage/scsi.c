@@ -27,8 +27,8 @@ static const char *const vmbus_guids[CONTROLLERS] = {
 };
 
 /*
- * A scan of a whole bus, which is the kernel's answer to news that it has missed and Hyper-V's to any, shall give each disk that it finds at
- * once. By default it does when it is over.
+ * The kernel scans a whole bus when it has missed what the bus had to tell, and on Hyper-V at whatever it tells. The scan shall give each
+ * disk as soon as it has found it; by default it gives all of them when it is over.
  */
 void scsi_init(void)
 {

@@ -136,8 +136,9 @@ static int check(const char *node, struct verity_superblock *s, uint64_t fs_size
 }
 
 /*
- * How large a file system is that fills a device of @size bytes together with its superblock and its tree, in blocks and with hashes as
- * all hosts have them; 0 if none does. So the superblock is found that a damaged ext4 does not lead to.
+ * The size of the file system that, with its superblock and its tree of hashes, fills a device of @size bytes exactly; 0 if there is none.
+ * With it dm-verity's superblock is found even if the ext4 is too damaged to say where it ends. Blocks and hashes are those that all
+ * hosts use.
  */
 static uint64_t size_of_layer(uint64_t size)
 {
