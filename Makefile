@@ -65,6 +65,7 @@ STD := -std=gnu11 -D_GNU_SOURCE -fPIE -pthread -Iinclude/uapi -Iuserspace/lib
 ALL_CFLAGS = $(STD) $(WARN) $(PKG_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null || echo -lnl-route-3 -lnl-genl-3 -lnl-3 -ljson-c -lmd)
+IMAGE_LIBS := $(shell pkg-config --libs libarchive ext2fs com_err 2>/dev/null || echo -larchive -lext2fs -lcom_err)
 CRYPT_LIBS := $(shell pkg-config --libs libcryptsetup devmapper 2>/dev/null || echo -lcryptsetup -ldevmapper)
 
 .PHONY: all help setup kmod kmod-check userspace image demo check unit bench style install clean distclean
@@ -111,7 +112,7 @@ link = $(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(LDFLAG
 $(B)/bin/gcs: $(call obj,$(AGENT_SRC)) $(B)/lib/libgcs.a
 	$(call link,$(PKG_LIBS))
 $(B)/bin/uvmctl: $(call obj,$(UVMCTL_SRC)) $(B)/lib/libgcs.a
-	$(call link,$(PKG_LIBS))
+	$(call link,$(PKG_LIBS) $(IMAGE_LIBS))
 $(B)/bin/gcscrypt: $(call obj,$(GCSCRYPT_SRC))
 	$(call link,$(CRYPT_LIBS))
 $(B)/bin/generichook: $(call obj,$(GENERICHOOK_SRC))

@@ -1,202 +1,307 @@
 // SPDX-License-Identifier: MIT
-/* IMAGE: a directory or a tar becomes an ext4 disk, an ext4 file is one. Disks have no name: they end with us. */
+/*
+ * IMAGE: what it is, and its disks. The layers of an OCI or Docker image are kept in the cache; a disk that is made of anything else has
+ * no name and ends with us.
+ */
 #include "image.h"
 
-#include <endian.h>
+#include <archive.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "ext4.h"
+#include "image_cache.h"
 #include "image_config.h"
-#include "proc.h"
+#include "image_user.h"
+#include "layer_disk.h"
+#include "options.h"
+#include "progress.h"
 
-#define EXT4_MAGIC_AT (1024 + 56)
-#define EXT4_MAGIC 0xEF53
-#define TAR_MAGIC_AT 257
-#define BLOCK 4096u
-#define MIB (1ull << 20)
+#define DEFAULT_PLATFORM "linux/amd64"
+#define DEFAULT_MAX_SIZE (64ull << 30)
+#define NODES_MAX (1u << 21)
 
-enum kind { NOT_AN_IMAGE, EXT4, TAR };
-
-/* By what the file begins with; GNU tar finds out itself how a tar is compressed. */
-static enum kind look_at(int fd)
+static struct layer_limits limits_of(const struct image_options *o)
 {
-	static const struct {
-		unsigned char bytes[6];
-		size_t len;
-	} packed[] = {
-		{ { 0x1F, 0x8B }, 2 },			 /* gzip */
-		{ { 0xFD, '7', 'z', 'X', 'Z', 0 }, 6 },	 /* xz */
-		{ { 0x28, 0xB5, 0x2F, 0xFD }, 4 },	 /* zstd */
-		{ { 'B', 'Z', 'h' }, 3 },		 /* bzip2 */
-	};
-	unsigned char start[512];
-	uint16_t magic;
-	ssize_t n = pread(fd, start, sizeof(start), 0);
-
-	for (size_t i = 0; i < sizeof(packed) / sizeof(packed[0]); i++)
-		if (n >= (ssize_t)packed[i].len && !memcmp(start, packed[i].bytes, packed[i].len))
-			return TAR;
-	if (n == sizeof(start) && !memcmp(start + TAR_MAGIC_AT, "ustar", 5))
-		return TAR;
-	if (pread(fd, &magic, sizeof(magic), EXT4_MAGIC_AT) == sizeof(magic) && le16toh(magic) == EXT4_MAGIC)
-		return EXT4;
-	return NOT_AN_IMAGE;
+	return (struct layer_limits){ .bytes = o->max_size ? o->max_size : DEFAULT_MAX_SIZE, .nodes = NODES_MAX };
 }
 
-static int unnamed_file(struct gcs_error *err)
-{
-	const char *dir = getenv("TMPDIR");
-	char path[4096];
-	int fd;
+/* --- images of layers --- */
 
-	if (!dir || !*dir)
-		dir = "/var/tmp";
-	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0)
-		return fd;
-	/* Not every file system can do that. */
-	snprintf(path, sizeof(path), "%s/uvmctl.XXXXXX", dir);
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return gcs_fail(err, errno, HR_FAIL, "temporary file in %s", dir);
-	unlink(path);
-	return fd;
-}
+struct making {
+	const struct store *store;
+	const struct oci_layer *layer;
+	struct layer_limits limits;
+	char title[64];
+};
 
-/* The same file, but nobody writes through this descriptor. */
-static int read_only(int fd, struct gcs_error *err)
+/* Twice over the blob: what is in it, which tells the size; then the content, and the digests of just that. */
+static int make_layer(int fd, void *arg, struct gcs_error *err)
 {
-	char path[32];
+	const struct making *m = arg;
+	_cleanup_free_ struct layer_stream *s = malloc(sizeof(*s));
+	struct layer_tree tree;
+	unsigned char uuid[16];
 	int ret;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ret = open(path, O_RDONLY | O_CLOEXEC);
-	return ret < 0 ? gcs_fail(err, errno, HR_FAIL, "open the disk again") : ret;
+	if (!s)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "layer");
+	if (layer_stream_open(s, m->store, m->layer->blob, err) < 0)
+		return gcs_fail_prefix(err, "layer %s", m->layer->diff_id);
+	progress_begin(m->title, 2 * s->blob.size);
+	ret = layer_tree_read(&tree, s->tar, true, &m->limits, err);
+	layer_stream_close(s);
+	if (ret == 0) {
+		for (int i = 0; i < 16; i++)
+			sscanf(m->layer->diff_id + sizeof(DIGEST_PREFIX) - 1 + 2 * i, "%2hhx", &uuid[i]);
+		ret = layer_stream_open(s, m->store, m->layer->blob, err);
+		if (ret == 0) {
+			ret = layer_disk_write(fd, &tree, s->tar, uuid, err);
+			if (ret == 0)
+				ret = layer_stream_finish(s, m->layer->digest, m->layer->diff_id, err);
+			layer_stream_close(s);
+		}
+		layer_tree_free(&tree);
+	}
+	progress_end();
+	return ret < 0 ? gcs_fail_prefix(err, "layer %s", m->layer->diff_id) : 0;
 }
 
-/* For nftw(3), which has no argument for it. */
-static uint64_t counted_bytes, counted_files;
-
-static int count(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* The same layer again further up hides this one. */
+static bool hidden(const struct oci_image *oci, size_t layer)
 {
-	counted_files++;
-	counted_bytes += BLOCK;
-	if (S_ISREG(st->st_mode))
-		counted_bytes += (uint64_t)st->st_size / BLOCK * BLOCK + BLOCK;
-	else if (S_ISDIR(st->st_mode))
-		counted_bytes += (uint64_t)st->st_size;
+	for (size_t i = layer + 1; i < oci->layer_count; i++)
+		if (!strcmp(oci->diff_ids[i], oci->diff_ids[layer]))
+			return true;
+	return false;
+}
+
+static int open_layers(const struct oci_image *oci, const struct store *store, const struct image_options *o,
+		       const struct image_cache *cache, struct image *image, struct gcs_error *err)
+{
+	for (size_t i = 0; i < oci->layer_count; i++) {
+		struct making m = { .store = store, .layer = &oci->layers[i], .limits = limits_of(o) };
+		int fd;
+
+		if (hidden(oci, i))
+			continue;
+		if (image->layer_count == IMAGE_LAYERS_MAX)
+			return gcs_fail(err, 0, HR_FAIL, "more than %d layers", IMAGE_LAYERS_MAX);
+		snprintf(m.title, sizeof(m.title), "layer %zu of %zu", i + 1, oci->layer_count);
+		fd = image_cache_layer(cache, oci->diff_ids[i], make_layer, &m, err);
+		if (fd < 0)
+			return -1;
+		/* The uppermost is the first. */
+		memmove(&image->layers[1], &image->layers[0], image->layer_count++ * sizeof(int));
+		image->layers[0] = fd;
+	}
 	return 0;
 }
 
-static int make_disk(const char *dir, int dir_fd, struct gcs_error *err)
+static int fill_cache(const struct store *store, const char *name, const struct image_options *o, struct image *image,
+		      struct gcs_error *err)
 {
-	_cleanup_close_ int fd = unnamed_file(err);
-	struct proc p = PROC_INIT;
-	char disk[32], inodes[32];
-	char *argv[] = { (char *)"mke2fs", (char *)"-q", (char *)"-F", (char *)"-t", (char *)"ext4", (char *)"-b", (char *)"4096",
-			 (char *)"-m", (char *)"0", (char *)"-O", (char *)"^has_journal,^resize_inode", (char *)"-N", inodes,
-			 (char *)"-d", (char *)dir, disk, NULL };
+	_cleanup_free_ char *path = realpath(name, NULL);
+	struct image_cache cache;
+	int ret;
 
+	if (image_cache_open(&cache, err) < 0)
+		return -1;
+	ret = open_layers(image->oci, store, o, &cache, image, err);
+	if (ret == 0)
+		ret = image_cache_note(&cache, image->oci, path ? path : name, err);
+	image_cache_close(&cache);
+	return ret;
+}
+
+static int open_oci(const struct store *store, const char *name, const char *reference, const struct image_options *o,
+		    struct image *image, struct gcs_error *err)
+{
+	image->oci = calloc(1, sizeof(*image->oci));
+	if (!image->oci)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "image");
+	if (oci_find(image->oci, store, reference, o->platform ? o->platform : DEFAULT_PLATFORM, err) < 0)
+		return -1;
+	image->config = image->oci->config;
+	image->oci->config = (struct image_config){ .cwd = NULL };
+	return o->documents ? 0 : fill_cache(store, name, o, image, err);
+}
+
+/* --- a root file system --- */
+
+/* Nothing in it says what to run. */
+static int add_root(int fd, struct image *image, struct gcs_error *err)
+{
 	if (fd < 0)
 		return -1;
-	counted_bytes = counted_files = 0;
-	if (nftw(dir, count, 64, FTW_PHYS) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "%s: look at the files", dir);
-	/* Inode tables and block maps come on top; the file is sparse, so that too much costs nothing. */
-	if (ftruncate(fd, (off_t)(((counted_bytes + counted_files * 512) * 5 / 4 + 16 * MIB) / MIB * MIB)) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "disk of %s: set its size", dir);
-	snprintf(inodes, sizeof(inodes), "%llu", (unsigned long long)counted_files + 1024);
-	snprintf(disk, sizeof(disk), "/proc/self/fd/%d", fd);
-	p.argv = argv;
-	p.keep[0] = fd;
-	p.keep[1] = dir_fd;
-	p.keep[2] = -1;
-	if (proc_run(&p, err) < 0)
-		return -1;
-	return read_only(fd, err);
+	image->layers[image->layer_count++] = fd;
+	image->config.command = image_config_list("/bin/sh", err);
+	return image->config.command ? 0 : -1;
 }
 
-/* A directory that no path leads to and that ends with its last descriptor. */
-static int unnamed_dir(struct gcs_error *err)
+static int open_tar(int fd, const struct layer_tree *tree, struct gcs_error *err)
 {
-	_cleanup_close_ int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
-	int fd;
+	_cleanup_close_ int disk = unnamed_file(err);
+	struct archive *a = disk < 0 ? NULL : archive_open(fd, err);
+	unsigned char uuid[16];
+	int ret;
 
-	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "size", "90%", 0) < 0 ||
-	    syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "0755", 0) < 0 ||
-	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "unpack the tar (needs root): tmpfs");
-	fd = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
-	return fd < 0 ? gcs_fail(err, errno, HR_FAIL, "unpack the tar (needs root): mount") : fd;
-}
-
-static int unpack(int tar_fd, const char *path, struct gcs_error *err)
-{
-	_cleanup_close_ int dir_fd = unnamed_dir(err);
-	struct proc p = PROC_INIT;
-	char archive[32], dir[32];
-	char *argv[] = { (char *)"tar", (char *)"--numeric-owner", (char *)"--xattrs",
-			 (char *)"--xattrs-include=security.capability", (char *)"-xpf", archive, NULL };
-
-	if (dir_fd < 0)
+	if (!a)
 		return -1;
-	snprintf(archive, sizeof(archive), "/proc/self/fd/%d", tar_fd);
-	p.argv = argv;
-	p.keep[0] = tar_fd;
-	p.keep[1] = -1;
-	p.cwd_fd = dir_fd;
-	if (proc_run(&p, err) < 0)
-		return gcs_fail_prefix(err, "%s", path);
-	snprintf(dir, sizeof(dir), "/proc/self/fd/%d/.", dir_fd);
-	return make_disk(dir, dir_fd, err);
+	if (getrandom(uuid, sizeof(uuid), 0) == sizeof(uuid))
+		ret = layer_disk_write(disk, tree, a, uuid, err);
+	else
+		ret = gcs_fail(err, errno, HR_FAIL, "disk");
+	archive_read_free(a);
+	return ret < 0 ? -1 : reopen(disk, O_RDONLY, err);
 }
 
-static int open_disk(const char *path, struct gcs_error *err)
+/* --- what it is --- */
+
+/* How IMAGE begins: the kind that it has to be. */
+enum kind { ANY, OCI, DOCKER };
+
+static int open_file(int fd, enum kind kind, const char *path, const char *reference, const struct image_options *o,
+		     struct image *image, struct gcs_error *err)
+{
+	struct layer_limits limits = limits_of(o);
+	struct store store = { .fd = fd };
+	struct archive *a;
+	int ret;
+
+	if (kind == ANY && ext4_is(fd))
+		return add_root(fcntl(fd, F_DUPFD_CLOEXEC, 0), image, err);
+	a = archive_open(fd, err);
+	if (!a)
+		return kind == ANY ? gcs_fail(err, 0, HR_FAIL, "not a directory, a tar or an ext4 file system") : -1;
+	ret = layer_tree_read(&store.index, a, false, &limits, err);
+	/* Zeros are a tar, of nothing. */
+	if (ret == 0 && store.index.nodes == 1)
+		ret = gcs_fail(err, 0, HR_FAIL, "not a directory, a tar or an ext4 file system");
+	archive_read_free(a);
+	if (ret < 0)
+		goto out;
+	if (kind != ANY || oci_is_image(&store))
+		ret = open_oci(&store, path, reference, o, image, err);
+	else
+		ret = o->documents ? 0 : add_root(open_tar(fd, &store.index, err), image, err);
+out:
+	layer_tree_free(&store.index);
+	return ret;
+}
+
+static int open_any(const char *path, enum kind kind, const char *reference, const struct image_options *o, struct image *image,
+		    struct gcs_error *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct store store = { .fd = fd };
 	struct stat st;
 
-	if (fd < 0)
-		return gcs_fail(err, errno, HR_FAIL, "image %s", path);
-	if (fstat(fd, &st) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "image %s", path);
-	if (S_ISDIR(st.st_mode))
-		return make_disk(path, -1, err);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return gcs_fail(err, 0, HR_FAIL, "image %s: neither a directory nor a file", path);
-	switch (look_at(fd)) {
-	case EXT4:
-		return steal_fd(&fd);
-	case TAR:
-		return unpack(fd, path, err);
-	default:
-		return gcs_fail(err, 0, HR_FAIL, "image %s: not a directory, a tar or an ext4 file system", path);
-	}
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "open");
+	if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+		return open_file(fd, kind, path, reference, o, image, err);
+	if (!S_ISDIR(st.st_mode))
+		return gcs_fail(err, 0, HR_FAIL, "neither a directory nor a file");
+	if (kind != ANY || oci_is_image(&store))
+		return open_oci(&store, path, reference, o, image, err);
+	return o->documents ? 0 : add_root(ext4_of_directory(path, err), image, err);
 }
 
-int image_open(const char *path, struct image *image, struct gcs_error *err)
+/* KIND:PATH[:TAG]; a path that is there is never cut. */
+static enum kind split(char *text, char **path, char **reference)
 {
-	*image = (struct image){ .layer_count = 0 };
-	/* Nothing in it says so. */
-	image->config.command = image_config_list("/bin/sh", err);
-	if (!image->config.command)
-		return -1;
-	image->layers[0] = open_disk(path, err);
-	if (image->layers[0] < 0) {
-		image_close(image);
-		return -1;
+	static const struct {
+		const char *prefix;
+		enum kind kind;
+	} kinds[] = { { "oci:", OCI }, { "oci-archive:", OCI }, { "docker-archive:", DOCKER } };
+	char *colon;
+
+	*path = text;
+	*reference = NULL;
+	if (access(text, F_OK) == 0)
+		return ANY;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t n = strlen(kinds[i].prefix);
+
+		if (strncmp(text, kinds[i].prefix, n))
+			continue;
+		*path = text + n;
+		/* The first one behind which is no path: a tag may have one itself. */
+		for (colon = strchr(*path, ':'); colon && access(*path, F_OK) < 0; colon = strchr(colon + 1, ':')) {
+			*colon = '\0';
+			if (access(*path, F_OK) == 0)
+				*reference = colon + 1;
+			else
+				*colon = ':';
+			if (*reference)
+				break;
+		}
+		return kinds[i].kind;
 	}
-	image->layer_count = 1;
-	return 0;
+	return ANY;
+}
+
+int image_process(const struct image *image, const struct options *o, struct image_process *p, struct gcs_error *err)
+{
+	const struct image_config *config = &image->config;
+	const char *user = o->user ? o->user : json_str(config->user);
+	uint32_t uid = 0, gid = 0;
+
+	*p = (struct image_process){ .cwd = o->cwd };
+	if (!p->cwd)
+		p->cwd = *json_str(config->cwd) ? config->cwd : "/";
+	if (*user && image_user(image, user, &uid, &gid, err) < 0)
+		return -1;
+	snprintf(p->user, sizeof(p->user), "%u:%u", uid, gid);
+	/* The first operand is the image. */
+	p->args = image_argv(config, o->entrypoint, o->operands + 1, err);
+	p->env = p->args ? image_env(config, o->env, err) : NULL;
+	if (p->env)
+		return 0;
+	image_process_free(p);
+	return -1;
+}
+
+void image_process_free(struct image_process *p)
+{
+	free(p->args);
+	free(p->env);
+	*p = (struct image_process){ .args = NULL };
+}
+
+int image_open(const char *name, const struct image_options *options, struct image *image, struct gcs_error *err)
+{
+	static const struct image_options defaults;
+	_cleanup_free_ char *text = strdup(name);
+	locale_t utf8, old;
+	char *path, *reference;
+	enum kind kind;
+	int ret;
+
+	*image = (struct image){ .layer_count = 0 };
+	if (!text)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "image %s", name);
+	kind = split(text, &path, &reference);
+	/* Names are bytes, and libarchive has them as such only in a locale with UTF-8. */
+	utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL);
+	old = uselocale(utf8);
+	ret = open_any(path, kind, reference, options ? options : &defaults, image, err);
+	uselocale(old);
+	if (utf8)
+		freelocale(utf8);
+	if (ret == 0)
+		return 0;
+	image_close(image);
+	return gcs_fail_prefix(err, "image %s", name);
 }
 
 void image_close(struct image *image)
@@ -204,6 +309,10 @@ void image_close(struct image *image)
 	while (image->layer_count)
 		close(image->layers[--image->layer_count]);
 	image_config_free(&image->config);
+	if (image->oci)
+		oci_free(image->oci);
+	free(image->oci);
+	image->oci = NULL;
 }
 
 int image_scratch(uint64_t size, struct gcs_error *err)

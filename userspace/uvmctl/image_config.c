@@ -6,6 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+const struct json_field image_config_table[] = {
+	JSON_STRINGS(struct image_config, entrypoint, "Entrypoint"),
+	JSON_STRINGS(struct image_config, command, "Cmd"),
+	JSON_STRINGS(struct image_config, env, "Env"),
+	JSON_STRING(struct image_config, cwd, "WorkingDir"),
+	JSON_STRING(struct image_config, user, "User"),
+	JSON_STRING(struct image_config, stop_signal, "StopSignal"),
+	JSON_END
+};
+
 static size_t length(char *const *list)
 {
 	size_t n = 0;
@@ -15,28 +25,39 @@ static size_t length(char *const *list)
 	return n;
 }
 
+/* The strings stay whose they are. */
+static char **join(char *const *first, char *const *second, struct gcs_error *err)
+{
+	size_t n = length(first);
+	char **list = calloc(n + length(second) + 1, sizeof(*list));
+
+	if (!list) {
+		gcs_fail(err, ENOMEM, HR_FAIL, "image");
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++)
+		list[i] = first[i];
+	for (size_t i = 0; i < length(second); i++)
+		list[n + i] = second[i];
+	return list;
+}
+
 char **image_argv(const struct image_config *config, char *entrypoint, char *const *command, struct gcs_error *err)
 {
 	char *own[] = { entrypoint && *entrypoint ? entrypoint : NULL, NULL };
-	char *const *lists[2] = { entrypoint ? own : config->entrypoint, command };
-	char **argv;
-	size_t n = 0;
+	char *const *first = entrypoint ? own : config->entrypoint;
 
 	if (!length(command) && !entrypoint)
-		lists[1] = config->command;
-	if (!length(lists[0]) && !length(lists[1])) {
-		gcs_fail(err, 0, HR_FAIL, "no COMMAND given, and the image has none");
-		return NULL;
-	}
-	argv = calloc(length(lists[0]) + length(lists[1]) + 1, sizeof(*argv));
-	if (!argv) {
-		gcs_fail(err, ENOMEM, HR_FAIL, "command");
-		return NULL;
-	}
-	for (int i = 0; i < 2; i++)
-		for (size_t k = 0; k < length(lists[i]); k++)
-			argv[n++] = lists[i][k];
-	return argv;
+		command = config->command;
+	if (length(first) || length(command))
+		return join(first, command, err);
+	gcs_fail(err, 0, HR_FAIL, "no COMMAND given, and the image has none");
+	return NULL;
+}
+
+char **image_env(const struct image_config *config, char *const *more, struct gcs_error *err)
+{
+	return join(config->env, more, err);
 }
 
 char **image_config_list(const char *text, struct gcs_error *err)
@@ -52,20 +73,7 @@ char **image_config_list(const char *text, struct gcs_error *err)
 	return NULL;
 }
 
-static void free_list(char **list)
-{
-	for (size_t i = 0; list && list[i]; i++)
-		free(list[i]);
-	free(list);
-}
-
 void image_config_free(struct image_config *c)
 {
-	free_list(c->entrypoint);
-	free_list(c->command);
-	free_list(c->env);
-	free(c->cwd);
-	free(c->user);
-	free(c->stop_signal);
-	*c = (struct image_config){ .cwd = NULL };
+	json_free(image_config_table, c);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image_verb.h"
 #include "nofile.h"
 #include "verbs.h"
 #include "vsock_backend.h"
@@ -35,7 +36,8 @@ static int usage(FILE *to, int code)
 	fprintf(to, "usage: uvmctl VERB [OPTION]... [OPERAND]...\n");
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		fprintf(to, "  %-7s %-28s%s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
-	fprintf(to, "  vsock-backend [--cid CID] SOCKET PREFIX\n"
+	fprintf(to, "  image   ACTION [IMAGE]...           load, inspect, ls, rm, prune: the layers that are kept as disks\n"
+		    "  vsock-backend [--cid CID] SOCKET PREFIX\n"
 		    "`uvmctl VERB --help` has its options. PID: of a process that exec has started, see ps.\n");
 	return code;
 }
@@ -65,6 +67,8 @@ int main(int argc, char **argv)
 		return usage(stdout, 0);
 	if (argc >= 2 && !strcmp(argv[1], "vsock-backend"))
 		return vsock_backend_verb(argc - 1, argv + 1);
+	if (argc >= 2 && !strcmp(argv[1], "image"))
+		return image_verb(argc - 1, argv + 1);
 	for (size_t i = 0; argc >= 2 && i < VERB_COUNT; i++)
 		if (!strcmp(argv[1], verbs[i].name))
 			return run_verb(&verbs[i], argc - 1, argv + 1);

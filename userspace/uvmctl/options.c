@@ -12,14 +12,16 @@
 
 #include "cleanup.h"
 #include "options.h"
-#include "spec.h"
+#include "progress.h"
+#include "size.h"
 
 #define UVM_INSTALLED "/usr/lib/opengcs/uvm"
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATCH, OPT_UVM, OPT_ACCEL, OPT_VSOCK, OPT_KERNEL_ARGS,
-       OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_HELP };
+       OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_ENTRYPOINT, OPT_PLATFORM, OPT_MAX_SIZE, OPT_HELP };
 
 #define VM (VERB_RUN | VERB_UP)
+#define CREATES (VERB_RUN | VERB_CREATE)
 #define PROCESS (VERB_RUN | VERB_CREATE | VERB_EXEC)
 #define OF_ONE_UVM (VERB_RUN | VERB_CREATE | VERB_START | VERB_ATTACH | VERB_EXEC | VERB_KILL | VERB_WAIT | VERB_RM | VERB_PS | VERB_STATS | \
 		    VERB_LOGS | VERB_EVENTS)
@@ -33,15 +35,19 @@ static const struct {
 	const char *help;
 } table[] = {
 	{ OPT_IN, "in", "UVM", OF_ONE_UVM, "the UVM by its name; otherwise the one that runs" },
-	{ OPT_NAME, "name", "NAME", VERB_RUN | VERB_CREATE, "the container's name; otherwise its id" },
+	{ OPT_NAME, "name", "NAME", CREATES, "the container's name; otherwise its id" },
 	{ 'e', "env", "K=V", PROCESS, "environment variable; K alone: with our value" },
-	{ 'w', "workdir", "DIR", PROCESS, "working directory (/)" },
-	{ 'u', "user", "UID[:GID]", PROCESS, "user; for exec also by name (root)" },
+	{ 'w', "workdir", "DIR", PROCESS, "working directory (the image's, or /)" },
+	{ 'u', "user", "USER", PROCESS, "UID[:GID], or by name (the image's, or root)" },
+	{ OPT_ENTRYPOINT, "entrypoint", "COMMAND", CREATES, "instead of the image's; '' for none" },
+	{ OPT_PLATFORM, "platform", "P", CREATES, "of the image, as OS/ARCHITECTURE[/VARIANT] (linux/amd64)" },
+	{ OPT_MAX_SIZE, "max-size", "SIZE", CREATES, "what a layer may have unpacked (64G)" },
+	{ 'q', "quiet", NULL, CREATES, "no progress bar" },
 	{ 'i', "interactive", NULL, PROCESS, "pass on stdin" },
 	{ 't', "tty", NULL, PROCESS, "give it a terminal; with -i: the one that stdin is" },
 	{ 'd', "detach", NULL, VERB_RUN | VERB_EXEC, "let it run, do not wait" },
 	{ 'a', "attach", NULL, VERB_START, "pass on its streams, exit with its exit code" },
-	{ OPT_SCRATCH, "scratch", "SIZE", VERB_RUN | VERB_CREATE, "size of the writable disk (1G)" },
+	{ OPT_SCRATCH, "scratch", "SIZE", CREATES, "size of the writable disk (1G)" },
 	{ 's', "signal", "SIGNAL", VERB_KILL, "by name or number (TERM)" },
 	{ 'f', "force", NULL, VERB_RM | VERB_DOWN, "also what runs" },
 	{ 'f', "follow", NULL, VERB_LOGS | VERB_EVENTS, "go on with what comes" },
@@ -101,25 +107,9 @@ static int number(const char *option, const char *text, unsigned long min, unsig
 /* A size with suffix K, M, G or T; without one it is in units of @unit bytes. */
 static int size(const char *option, const char *text, uint64_t unit, uint64_t *to)
 {
-	static const char suffixes[] = "KMGT";
-	const char *suffix;
-	char *end;
-	uint64_t n;
+	const char *why = size_parse(text, unit, to);
 
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (errno || end == text || *text == '-')
-		return wrong(option, text, "not a size");
-	if (*end) {
-		suffix = strchr(suffixes, *end & ~0x20);
-		if (!suffix || end[1])
-			return wrong(option, text, "not a size");
-		unit = 1024ull << (10 * (suffix - suffixes));
-	}
-	if (n > (1ull << 50) / unit)
-		return wrong(option, text, "too large");
-	*to = n * unit;
-	return 0;
+	return why ? wrong(option, text, why) : 0;
 }
 
 static int choice(const char *option, const char *text, const char *const names[3], int *to)
@@ -286,6 +276,17 @@ static int parse_one(int opt, struct options *o)
 	case 'u':
 		o->user = optarg;
 		return 0;
+	case OPT_ENTRYPOINT:
+		o->entrypoint = optarg;
+		return 0;
+	case OPT_PLATFORM:
+		o->image.platform = optarg;
+		return 0;
+	case OPT_MAX_SIZE:
+		return size("--max-size", optarg, 1, &o->image.max_size);
+	case 'q':
+		progress_quiet();
+		return 0;
 	case 'd':
 		o->detach = true;
 		return 0;
@@ -339,10 +340,9 @@ int options_parse(const struct verb *verb, int argc, char **argv, struct options
 	struct option options[OPTION_COUNT + 1];
 	char letters[2 * OPTION_COUNT + 2];
 	const char *accel = getenv("UVMCTL_ACCEL");
-	uint32_t uid, gid;
 	int opt, ret;
 
-	*o = (struct options){ .memory_mib = 1024, .cwd = "/", .log_fd = -1, .boot_timeout_s = 120, .signal = SIGTERM,
+	*o = (struct options){ .memory_mib = 1024, .log_fd = -1, .boot_timeout_s = 120, .signal = SIGTERM,
 			       .scratch_size = 1ull << 30 };
 	verb_name = verb->name;
 	if (accel && *accel && parse_accel("UVMCTL_ACCEL", accel, &o->accel) < 0)
@@ -363,8 +363,6 @@ int options_parse(const struct verb *verb, int argc, char **argv, struct options
 		return -1;
 	if (o->tty && o->interactive && !o->detach && (verb->bit & (VERB_RUN | VERB_EXEC)) && !isatty(STDIN_FILENO))
 		return wrong("-it", "", "stdin is no terminal");
-	if (o->user && (verb->bit & (VERB_RUN | VERB_CREATE)) && !spec_user_by_number(o->user, &uid, &gid))
-		return wrong("--user", o->user, "only a number, or two as in 1000:1000; `exec` takes names");
 	if (verb->bit == VERB_RUN && !o->in && (o->detach || o->name))
 		return wrong(o->detach ? "--detach" : "--name", "", "only with --in: a VM of its own ends with the container");
 	if (verb->bit == VERB_RUN && o->debug && o->log_fd < 0) {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "image.h"
 #include "listen.h"
 #include "qemu.h"
 
@@ -33,7 +34,9 @@ struct options {
 	const char *name;    /* of a container; NULL: its id */
 	char *env[ENV_MAX + 1];
 	unsigned int env_count;
-	const char *cwd, *user;
+	const char *cwd, *user;	   /* NULL: the image's, or for exec the container's */
+	char *entrypoint;	   /* NULL: the image's */
+	struct image_options image;
 	bool interactive, tty, detach, attach;
 	uint64_t scratch_size;
 	int signal;

@@ -23,7 +23,8 @@
 
 struct run {
 	struct options o;
-	char **command;
+	struct image image;
+	struct image_process process;
 	struct uvm uvm;
 	struct disks disks;
 	struct container_parts container;
@@ -34,16 +35,18 @@ struct run {
 	int signal; /* that ended the run */
 };
 
-static int create(struct run *r, const struct image *image, int scratch_fd, struct gcs_error *err)
+static int create(struct run *r, int scratch_fd, struct gcs_error *err)
 {
-	struct spec_options spec = { .cwd = r->o.cwd, .env = r->o.env, .args = r->command, .user = r->o.user, .terminal = r->o.tty };
+	struct spec_options spec = { .cwd = r->process.cwd, .env = r->process.env, .args = r->process.args, .user = r->process.user,
+				     .terminal = r->o.tty };
 
 	if (r->o.tty && terminal_size(&r->session.rows, &r->session.columns)) {
 		spec.rows = r->session.rows;
 		spec.columns = r->session.columns;
 	}
 	disks_init(&r->disks, r->uvm.vm, &r->uvm.guest);
-	return container_make(&r->container, &r->disks, image->layers, image->layer_count, scratch_fd, &spec, r->figures, err);
+	return container_make(&r->container, &r->disks, r->image.layers, r->image.layer_count, scratch_fd, &spec, r->figures,
+			      err);
 }
 
 static int pass_signal(void *arg, int signal, struct gcs_error *err)
@@ -115,12 +118,12 @@ static int undo(struct run *r, struct gcs_error *err)
 	return ret;
 }
 
-static int run_container(struct run *r, const struct image *image, int scratch_fd, uint32_t *code, struct gcs_error *err)
+static int run_container(struct run *r, int scratch_fd, uint32_t *code, struct gcs_error *err)
 {
 	struct agent_usage before = { 0 };
 
 	if (container_name(&r->container, err) < 0 || uvm_boot(&r->uvm, &r->o, r->figures, err) < 0 ||
-	    create(r, image, scratch_fd, err) < 0 || start(r, err) < 0)
+	    create(r, scratch_fd, err) < 0 || start(r, err) < 0)
 		return -1;
 	/* The container runs already; what is measured is what the agent does while it does. */
 	if (r->o.timing && agent_usage(&r->uvm.guest, &before, err) < 0)
@@ -132,7 +135,6 @@ static int run_container(struct run *r, const struct image *image, int scratch_f
 
 static int run(struct run *r, struct gcs_error *err)
 {
-	__attribute__((cleanup(image_close))) struct image image = { .layer_count = 0 };
 	_cleanup_close_ int scratch_fd = -1;
 	struct gcs_error undo_err = { 0 };
 	struct signalfd_siginfo info;
@@ -140,8 +142,9 @@ static int run(struct run *r, struct gcs_error *err)
 	uint32_t code = 0;
 	int ret;
 
-	/* Until the VM is there a signal just ends us: nothing that we make has a name. */
-	if (image_open(r->o.operands[0], &image, err) < 0)
+	/* Until the VM is there a signal just ends us: what we make has no name, or none that anybody would use. */
+	if (image_open(r->o.operands[0], &r->o.image, &r->image, err) < 0 ||
+	    image_process(&r->image, &r->o, &r->process, err) < 0)
 		return -1;
 	scratch_fd = image_scratch(r->o.scratch_size, err);
 	if (scratch_fd < 0 || session_signals(&r->session, err) < 0)
@@ -149,7 +152,7 @@ static int run(struct run *r, struct gcs_error *err)
 	timing_since(r->figures, "image_ms", begin);
 	r->uvm.watch = (struct watch){ .vm_fd = -1, .signal_fd = r->session.signal_fd };
 
-	ret = run_container(r, &image, scratch_fd, &code, err);
+	ret = run_container(r, scratch_fd, &code, err);
 	session_end(&r->session);
 	r->signal = r->session.signal;
 	if (ret < 0 && err->err == EINTR && !r->signal && read(r->session.signal_fd, &info, sizeof(info)) == sizeof(info))
@@ -188,7 +191,6 @@ static int finish(struct run *r, int code, const struct gcs_error *err, double b
 int verb_run(struct options *o)
 {
 	static const struct session_ops ops = { .signal = pass_signal, .resize = pass_size };
-	static char shell[] = "/bin/sh";
 	_cleanup_free_ struct run *r = calloc(1, sizeof(*r));
 	struct gcs_error err = { 0 };
 	double begin = timing_now();
@@ -199,7 +201,6 @@ int verb_run(struct options *o)
 	if (!r)
 		return EXIT_OWN;
 	r->o = *o;
-	r->command = o->operand_count > 1 ? o->operands + 1 : (char *[]){ shell, NULL };
 	r->session = (struct session)SESSION_INIT;
 	r->session.ops = &ops;
 	r->session.arg = r;
@@ -209,6 +210,8 @@ int verb_run(struct options *o)
 	ret = run(r, &err);
 	ret = finish(r, ret, &err, begin);
 	json_object_put(r->figures);
+	image_process_free(&r->process);
+	image_close(&r->image);
 	if (r->session.signal_fd >= 0)
 		close(r->session.signal_fd);
 	return ret;

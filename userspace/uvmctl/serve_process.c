@@ -292,7 +292,7 @@ int serve_attach(struct client *client, struct json_object *request, struct json
 	return ret;
 }
 
-/* With the lock: what `exec` asks for, with the container's own environment before it. */
+/* With the lock: what `exec` asks for, in the container's directory and environment and as its user, where it says nothing else. */
 static struct json_object *exec_parameters(struct container *c, struct json_object *request)
 {
 	struct json_object *parameters = json_object_new_object(), *lists[] = { get_array(c->request, "env"), get_array(request, "env") },
@@ -303,6 +303,10 @@ static struct json_object *exec_parameters(struct container *c, struct json_obje
 				     .args = (char *const *)argv, .terminal = get_true(request, "tty"),
 				     .rows = (uint16_t)get_number(request, "rows"), .columns = (uint16_t)get_number(request, "columns") };
 
+	if (!spec.cwd)
+		spec.cwd = get_string(c->request, "cwd");
+	if (!spec.user)
+		spec.user = get_string(c->request, "user");
 	for (size_t l = 0; l < 2; l++)
 		for (size_t i = 0; lists[l] && i < json_object_array_length(lists[l]) && count < 2 * ENV_MAX; i++)
 			env[count++] = json_object_get_string(json_object_array_get_idx(lists[l], i));
@@ -326,7 +330,7 @@ int serve_exec(struct client *client, struct json_object *request, struct json_o
 	char id[65], name[65];
 	int ret = 0;
 
-	if (!args || !json_object_array_length(args) || !get_string(request, "cwd"))
+	if (!args || !json_object_array_length(args))
 		return gcs_fail(err, EINVAL, HR_FAIL, "exec: the request is not complete");
 	pthread_mutex_lock(&s->lock);
 	c = container_find(s, request, err);

@@ -40,9 +40,9 @@ int verb_failed(const struct gcs_error *err, bool json)
 /* The image is read by who asks, so that nobody gets at files by the supervisor that are not his. */
 int container_create(const struct options *o, bool remove, struct json_object **answer, struct gcs_error *err)
 {
-	static const char *const shell[] = { "/bin/sh", NULL };
 	struct json_object *request = client_new("create", NULL);
 	__attribute__((cleanup(image_close))) struct image image = { .layer_count = 0 };
+	__attribute__((cleanup(image_process_free))) struct image_process process = { .args = NULL };
 	struct control_fds fds = { .count = 0 };
 	_cleanup_close_ int fd = -1;
 	uint16_t rows, columns;
@@ -50,11 +50,6 @@ int container_create(const struct options *o, bool remove, struct json_object **
 	if (o->name)
 		set_string(request, "name", o->name);
 	set_string(request, "image", o->operands[0]);
-	json_object_object_add(request, "args", strings(o->operand_count > 1 ? (const char *const *)o->operands + 1 : shell));
-	json_object_object_add(request, "env", strings((const char *const *)o->env));
-	set_string(request, "cwd", o->cwd);
-	if (o->user)
-		set_string(request, "user", o->user);
 	set_number(request, "scratch", (int64_t)o->scratch_size);
 	json_object_object_add(request, "tty", json_object_new_boolean(o->tty));
 	json_object_object_add(request, "interactive", json_object_new_boolean(o->interactive));
@@ -65,10 +60,15 @@ int container_create(const struct options *o, bool remove, struct json_object **
 	}
 	/* Without a UVM, making the disk would be in vain. */
 	fd = client_connect(o->in, NULL, err);
-	if (fd < 0 || image_open(o->operands[0], &image, err) < 0) {
+	if (fd < 0 || image_open(o->operands[0], &o->image, &image, err) < 0 ||
+	    image_process(&image, o, &process, err) < 0) {
 		json_object_put(request);
 		return -1;
 	}
+	json_object_object_add(request, "args", strings((const char *const *)process.args));
+	json_object_object_add(request, "env", strings((const char *const *)process.env));
+	set_string(request, "cwd", process.cwd);
+	set_string(request, "user", process.user);
 	while (fds.count < image.layer_count) {
 		fds.fds[fds.count] = image.layers[fds.count];
 		fds.count++;

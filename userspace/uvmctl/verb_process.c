@@ -69,7 +69,8 @@ int verb_exec(struct options *o)
 
 	json_object_object_add(request, "args", strings((const char *const *)o->operands + 1));
 	json_object_object_add(request, "env", strings((const char *const *)o->env));
-	set_string(request, "cwd", o->cwd);
+	if (o->cwd)
+		set_string(request, "cwd", o->cwd);
 	if (o->user)
 		set_string(request, "user", o->user);
 	json_object_object_add(request, "tty", json_object_new_boolean(o->tty));

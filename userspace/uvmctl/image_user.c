@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Users by name, from the files of an image as they are on its disks. The agent does so for the containers of pods only, as hosts know
+ * it; one that stands alone gets numbers.
+ */
+#include "image_user.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <ext2fs/ext2fs.h>
+
+#include "cleanup.h"
+
+#define FILE_MAX (1u << 20)
+
+static bool is_opaque(ext2_filsys fs, ext2_ino_t ino)
+{
+	struct ext2_xattr_handle *x;
+	void *value = NULL;
+	size_t size;
+
+	if (ext2fs_xattrs_open(fs, ino, &x))
+		return false;
+	if (ext2fs_xattrs_read(x) == 0 && ext2fs_xattr_get(x, "trusted.overlay.opaque", &value, &size) == 0)
+		ext2fs_free_mem(&value);
+	else
+		value = NULL;
+	ext2fs_xattrs_close(&x);
+	return value;
+}
+
+static char *read_inode(ext2_filsys fs, ext2_ino_t ino, const struct ext2_inode *inode)
+{
+	_cleanup_free_ char *text = NULL;
+	unsigned int size, got = 0;
+	ext2_file_t file;
+
+	if (!S_ISREG(inode->i_mode) || EXT2_I_SIZE(inode) > FILE_MAX)
+		return NULL;
+	size = (unsigned int)EXT2_I_SIZE(inode);
+	text = malloc(size + 1);
+	if (!text || ext2fs_file_open(fs, ino, 0, &file))
+		return NULL;
+	while (got < size) {
+		unsigned int n = 0;
+
+		if (ext2fs_file_read(file, text + got, size - got, &n) || !n)
+			break;
+		got += n;
+	}
+	ext2fs_file_close(file);
+	text[got] = '\0';
+	return got == size ? steal_ptr(&text) : NULL;
+}
+
+/* *@text: the file in this layer. True: the layers below do not count. */
+static bool read_in_layer(int fd, const char *path, char **text)
+{
+	struct ext2_inode inode;
+	bool last = false;
+	ext2_filsys fs;
+	ext2_ino_t ino;
+	char disk[32];
+
+	snprintf(disk, sizeof(disk), "/proc/self/fd/%d", fd);
+	if (ext2fs_open(disk, EXT2_FLAG_64BITS, 0, 0, unix_io_manager, &fs))
+		return false;
+	if (ext2fs_namei_follow(fs, EXT2_ROOT_INO, EXT2_ROOT_INO, path, &ino) == 0 && ext2fs_read_inode(fs, ino, &inode) == 0) {
+		*text = read_inode(fs, ino, &inode);
+		last = true;
+	} else if (ext2fs_namei_follow(fs, EXT2_ROOT_INO, EXT2_ROOT_INO, "/etc", &ino) == 0 &&
+		   ext2fs_read_inode(fs, ino, &inode) == 0) {
+		last = !S_ISDIR(inode.i_mode) || is_opaque(fs, ino);
+	}
+	ext2fs_close(fs);
+	return last;
+}
+
+static char *read_in_image(const struct image *image, const char *path)
+{
+	char *text = NULL;
+
+	for (unsigned int i = 0; i < image->layer_count; i++)
+		if (read_in_layer(image->layers[i], path, &text))
+			break;
+	return text;
+}
+
+static bool number(const char *text, uint32_t *n)
+{
+	unsigned long long v;
+	char *end;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	*n = (uint32_t)v;
+	return *text >= '0' && *text <= '9' && !*end && !errno && v <= UINT32_MAX;
+}
+
+/* The first line whose first field is @name, or whose third one is @id if @name is NULL: its third and fourth one. */
+static bool find_line(const struct image *image, const char *path, const char *name, uint32_t id, uint32_t *third, uint32_t *fourth)
+{
+	_cleanup_free_ char *text = read_in_image(image, path);
+	char *line, *rest = text;
+
+	while (rest && (line = strsep(&rest, "\n"))) {
+		char *field[4] = { NULL };
+		uint32_t n;
+
+		for (int i = 0; i < 4; i++)
+			field[i] = strsep(&line, ":");
+		if (!field[2] || !number(field[2], &n) || (name ? strcmp(field[0], name) != 0 : n != id))
+			continue;
+		*third = n;
+		if (fourth && (!field[3] || !number(field[3], fourth)))
+			continue;
+		return true;
+	}
+	return false;
+}
+
+int image_user(const struct image *image, const char *text, uint32_t *uid, uint32_t *gid, struct gcs_error *err)
+{
+	_cleanup_free_ char *user = strdup(text);
+	char *group;
+
+	if (!user)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "user %s", text);
+	group = strchr(user, ':');
+	if (group)
+		*group++ = '\0';
+	*gid = 0;
+	if (number(user, uid)) {
+		/* A number needs no line, but if it has one, its group holds. */
+		if (!group && !find_line(image, "/etc/passwd", NULL, *uid, uid, gid))
+			*gid = 0;
+	} else if (!find_line(image, "/etc/passwd", user, 0, uid, gid)) {
+		return gcs_fail(err, 0, HR_FAIL, "user %s: no such user in the image's /etc/passwd", user);
+	}
+	if (group && !number(group, gid) && !find_line(image, "/etc/group", group, 0, gid, NULL))
+		return gcs_fail(err, 0, HR_FAIL, "user %s: no group %s in the image's /etc/group", text, group);
+	return 0;
+}
