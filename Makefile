@@ -22,7 +22,7 @@
 #   make check-tsan   the agent's tests in a VM, with an agent under ThreadSanitizer
 #   make style        the rules that a script can check
 #   make pictures     those of Documentation/, from Documentation/pictures/*.dot
-#   make install      into DESTDIR: /bin/gcs, /bin/gcscrypt, /bin/generichook, /bin/install-drivers, /bin/vsockexec, /init, uvmctl, the module, header, man pages
+#   make install      into DESTDIR: /bin/gcs, /bin/gcscrypt, /bin/generichook, /bin/install-drivers, /bin/vsockexec, /init, uvmctl and its completion, the module, header, man pages
 #   make clean        remove what was built; what was downloaded stays
 #   make distclean    remove build/
 #
@@ -144,6 +144,7 @@ endif
 	$(Q)install -D -m 755 userspace/drivers/install-drivers.sh $(DESTDIR)/bin/install-drivers
 	$(Q)install -D -m 755 -t $(DESTDIR)/sbin userspace/agent/network/udhcpc_config.script
 	$(Q)install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/uvmctl
+	$(Q)install -D -m 644 userspace/uvmctl/completion.sh $(DESTDIR)$(PREFIX)/share/bash-completion/completions/uvmctl
 	$(Q)install -D -m 644 -t $(DESTDIR)/lib/modules/$(RELEASE)/extra $(B)/kmod/$(KERNEL)/gcs.ko
 	$(Q)scripts/sign-module $(KERNEL) $(DESTDIR)/lib/modules/$(RELEASE)/extra/gcs.ko
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/gcs.h

@@ -4,7 +4,7 @@
 # UVMs in the background: up, down, ls, and containers in them: create, start, attach, exec, kill, wait, rm, ps; one UVM for all that
 # leaves it alive, two more for what does not. Needs root.
 . "$(dirname "$0")/lib.sh"
-plan 35
+plan 36
 make_image "$work/image"
 mke2fs -q -t ext4 -d "$work/image" "$work/image.ext4" 64M > "$work/out"
 image=$work/image.ext4
@@ -190,6 +190,17 @@ result $? "exec -d, run -d"
 ctl create --name busy "$image" sh -c 'echo ready; while :; do :; done' && ctl start busy && ctl stats
 grep -qE '^busy .* [0-9.]+ s .*iB ' "$work/out" && ctl stats --json busy && grep -q '"cpu":{"usage":{"total":[0-9]' "$work/out" && ctl stats nobody && refused 'no container nobody'
 result $? "stats: of all, as JSON, of nobody"
+(
+	. "$top/userspace/uvmctl/completion.sh"
+	COMP_WORDS=(uvmctl exec --in one bus)
+	COMP_CWORD=4
+	_uvmctl "$uvmctl" bus one
+	[ "${COMPREPLY[*]}" = busy ] || exit 1
+	COMP_CWORD=3
+	_uvmctl "$uvmctl" o --in
+	[ "${COMPREPLY[*]}" = one ]
+)
+result $? "completion: containers, UVMs"
 ctl logs && grep -q '"msg":' "$work/out" && ctl events && grep -q ' exit .*first exit_code=7$' "$work/out" && ctl events --json && grep -q '"event":"remove","container":"first"}$' "$work/out"
 result $? "logs and events: what has happened"
 # Its end is the end of who follows.

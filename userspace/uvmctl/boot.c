@@ -2,7 +2,6 @@
 /* Boot a UVM: listeners first, then QEMU, then what the guest does in order: entropy, log, bridge. */
 #include "boot.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "kvm.h"
 #include "jsonset.h"
 #include "timing.h"
 
@@ -21,8 +21,6 @@
 #define KVM_TRIAL_MS 8000
 #define KVM_CPUS 2
 #define TCG_CPUS 1 /* see vm_may_fail() */
-#define CPUID_VMX (1u << 5) /* leaf 1, ECX */
-#define CPUID_SVM (1u << 2) /* leaf 0x80000001, ECX */
 
 static int accept_guest(struct uvm *u, int listener, int64_t deadline, const char *what, struct gcs_error *err)
 {
@@ -101,18 +99,6 @@ static int try_boot(struct uvm *u, const struct options *o, enum accel accel, bo
 	return u->vm ? come_up(u, o, listeners, start, trial, figures, err) : -1;
 }
 
-/* Some sandboxes have a /dev/kvm without hardware behind it, which starts a VM and gets nowhere. */
-static bool kvm_usable(void)
-{
-	unsigned int a, b, c = 0, d, e = 0;
-
-	if (access("/dev/kvm", R_OK | W_OK) < 0)
-		return false;
-	__get_cpuid(1, &a, &b, &c, &d);
-	__get_cpuid(0x80000001, &a, &b, &e, &d);
-	return (c & CPUID_VMX) || (e & CPUID_SVM);
-}
-
 int uvm_boot(struct uvm *u, const struct options *o, struct json_object *figures, struct gcs_error *err)
 {
 	int signal_fd = u->watch.signal_fd;
@@ -120,7 +106,7 @@ int uvm_boot(struct uvm *u, const struct options *o, struct json_object *figures
 
 	if (o->accel != ACCEL_AUTO)
 		return try_boot(u, o, o->accel, false, figures, err);
-	if (kvm_usable()) {
+	if (kvm_may_work(NULL) == 0) {
 		if (try_boot(u, o, ACCEL_KVM, true, figures, &kvm_err) == 0)
 			return 0;
 		/* Without QEMU or image, or with an impatient user, the other way is no better. */

@@ -25,7 +25,7 @@ enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATC
 #define PROCESS (VERB_RUN | VERB_CREATE | VERB_EXEC)
 #define OF_ONE_UVM (VERB_RUN | VERB_CREATE | VERB_START | VERB_ATTACH | VERB_EXEC | VERB_KILL | VERB_WAIT | VERB_RM | VERB_PS | VERB_STATS | \
 		    VERB_LOGS | VERB_EVENTS)
-#define TOLD (VERB_RUN | VERB_LS | VERB_PS | VERB_STATS | VERB_EVENTS)
+#define TOLD (VERB_RUN | VERB_LS | VERB_PS | VERB_STATS | VERB_EVENTS | VERB_DOCTOR)
 
 /* An option with an argument has its name, as the help shows it. */
 static const struct {
@@ -56,7 +56,7 @@ static const struct {
 	{ OPT_CPUS, "cpus", "N", VM, "virtual CPUs (2; 1 without KVM)" },
 	{ OPT_MEMORY, "memory", "M", VM, "memory in MiB, or with suffix M or G (1024)" },
 	{ OPT_NO_KMOD, "no-kmod", NULL, VM, "carry stdio by the agent instead of gcs.ko" },
-	{ OPT_UVM, "uvm", "DIR", VM, "has vmlinux or vmlinuz, and initrd.img ($UVMCTL_UVM)" },
+	{ OPT_UVM, "uvm", "DIR", VM | VERB_DOCTOR, "has vmlinux or vmlinuz, and initrd.img ($UVMCTL_UVM)" },
 	{ OPT_ACCEL, "accel", "A", VM, "kvm, tcg or auto ($UVMCTL_ACCEL)" },
 	{ OPT_VSOCK, "vsock", "V", VM, "vhost (the kernel's), user (the own backend) or auto" },
 	{ OPT_KERNEL_ARGS, "kernel-args", "S", VM, "more arguments for the kernel" },

@@ -72,6 +72,7 @@ enum {
 	VERB_STATS = 1 << 12,
 	VERB_LOGS = 1 << 13,
 	VERB_EVENTS = 1 << 14,
+	VERB_DOCTOR = 1 << 15,
 };
 
 /* Returns 0, 1 if there is nothing more to do (help), or -1: the message has been printed. */

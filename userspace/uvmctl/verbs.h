@@ -36,6 +36,9 @@ int verb_events(struct options *o);
 /* verb_stats.c */
 int verb_stats(struct options *o);
 
+/* verb_doctor.c */
+int verb_doctor(struct options *o);
+
 /* Print what went wrong, as JSON if @json. Returns the exit code for it, which a container's missing command has one of its own. */
 int verb_failed(const struct gcs_error *err, bool json);
 
