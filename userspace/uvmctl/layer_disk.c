@@ -206,60 +206,146 @@ static errcode_t make_file(struct writer *w, struct layer_inode *inode, ext2_ino
 	return code;
 }
 
-static errcode_t try_make(struct writer *w, struct layer_node *n)
+/*
+ * A directory as it is filled: its last block. Names come in order, each once, so that nothing has to be searched; ext2fs_link() would
+ * read the whole directory for each name, which somebody could make a day's work of.
+ */
+struct directory {
+	ext2_ino_t number;
+	blk64_t blocks, at; /* how many it has, and where the last one is */
+	struct ext2_dir_entry *last;
+	char block[LAYER_BLOCK];
+};
+
+/* With the block that it has already, which names itself and its parent. */
+static errcode_t directory_open(struct writer *w, struct directory *d, ext2_ino_t number)
 {
-	struct layer_inode *inode = n->inode;
-	ext2_ino_t dir = n->parent->inode->number, number;
+	unsigned int self = EXT2_DIR_REC_LEN(1);
 	errcode_t code;
 
-	/* Another name of a file. */
-	if (inode->number)
-		return ext2fs_link(w->fs, dir, n->name, inode->number, file_type(inode->mode));
-	if (S_ISDIR(inode->mode) || S_ISLNK(inode->mode)) {
-		code = ext2fs_new_inode(w->fs, dir, inode->mode, NULL, &number);
-		if (!code && S_ISDIR(inode->mode))
-			code = ext2fs_mkdir(w->fs, dir, number, n->name);
-		else if (!code)
-			code = ext2fs_symlink(w->fs, dir, number, n->name, inode->target);
-		if (!code)
-			inode->number = number;
-		return code;
-	}
-	code = make_file(w, inode, dir);
-	return code ? code : ext2fs_link(w->fs, dir, n->name, inode->number, file_type(inode->mode));
+	d->number = number;
+	d->blocks = 1;
+	d->last = (struct ext2_dir_entry *)(d->block + self);
+	code = ext2fs_bmap2(w->fs, number, NULL, NULL, 0, 0, NULL, &d->at);
+	return code ? code : ext2fs_read_dir_block4(w->fs, d->at, d->block, 0, number);
 }
+
+static errcode_t directory_flush(struct writer *w, struct directory *d)
+{
+	return ext2fs_write_dir_block4(w->fs, d->at, d->block, 0, d->number);
+}
+
+static errcode_t directory_add(struct writer *w, struct directory *d, const char *name, ext2_ino_t number, int type)
+{
+	unsigned int length = (unsigned int)strlen(name), used = EXT2_DIR_REC_LEN((unsigned int)ext2fs_dirent_name_len(d->last));
+	unsigned int room = d->last->rec_len - used;
+	errcode_t code;
+
+	if (room >= EXT2_DIR_REC_LEN(length)) {
+		d->last->rec_len = (uint16_t)used;
+		d->last = (struct ext2_dir_entry *)((char *)d->last + used);
+	} else {
+		code = directory_flush(w, d);
+		if (!code)
+			code = ext2fs_bmap2(w->fs, d->number, NULL, NULL, BMAP_ALLOC, d->blocks++, NULL, &d->at);
+		if (code)
+			return code;
+		memset(d->block, 0, sizeof(d->block));
+		d->last = (struct ext2_dir_entry *)d->block;
+		room = LAYER_BLOCK;
+	}
+	d->last->rec_len = (uint16_t)room;
+	d->last->inode = number;
+	ext2fs_dirent_set_name_len(d->last, (int)length);
+	ext2fs_dirent_set_file_type(d->last, type);
+	memcpy(d->last->name, name, length);
+	return 0;
+}
+
+static errcode_t directory_close(struct writer *w, struct directory *d)
+{
+	struct ext2_inode inode;
+	errcode_t code = directory_flush(w, d);
+
+	if (!code)
+		code = ext2fs_read_inode(w->fs, d->number, &inode);
+	if (!code)
+		code = ext2fs_inode_size_set(w->fs, &inode, d->blocks * LAYER_BLOCK);
+	return code ? code : ext2fs_write_inode(w->fs, d->number, &inode);
+}
+
+/* Without a name for it. */
+static errcode_t make_inode(struct writer *w, struct layer_inode *inode, ext2_ino_t dir)
+{
+	ext2_ino_t number;
+	errcode_t code;
+
+	if (!S_ISDIR(inode->mode) && !S_ISLNK(inode->mode))
+		return make_file(w, inode, dir);
+	code = ext2fs_new_inode(w->fs, dir, inode->mode, NULL, &number);
+	if (!code && S_ISDIR(inode->mode))
+		code = ext2fs_mkdir(w->fs, dir, number, NULL);
+	else if (!code)
+		code = ext2fs_symlink(w->fs, dir, number, NULL, inode->target);
+	if (!code)
+		inode->number = number;
+	return code;
+}
+
+static errcode_t fill_directory(struct writer *w, const struct layer_node *n);
+
+struct filling {
+	struct writer *w;
+	struct directory *dir;
+};
 
 static void make_node(const void *at, VISIT which, void *arg)
 {
-	struct layer_node *n = *(struct layer_node *const *)at;
-	struct writer *w = arg;
-	errcode_t code;
+	const struct layer_node *n = *(struct layer_node *const *)at;
+	struct filling *f = arg;
+	errcode_t code = 0;
 
-	if ((which != postorder && which != leaf) || w->ret < 0)
+	if ((which != postorder && which != leaf) || f->w->ret < 0)
 		return;
-	code = try_make(w, n);
-	if (code == EXT2_ET_DIR_NO_SPACE) {
-		code = ext2fs_expand_dir(w->fs, n->parent->inode->number);
-		if (!code)
-			code = try_make(w, n);
-	}
+	/* Otherwise it is one more name of a file. */
+	if (!n->inode->number)
+		code = make_inode(f->w, n->inode, f->dir->number);
+	if (!code)
+		code = directory_add(f->w, f->dir, n->name, n->inode->number, file_type(n->inode->mode));
+	if (!code && S_ISDIR(n->inode->mode))
+		code = fill_directory(f->w, n);
 	if (code)
-		fail(w, code, n->name, "make it");
-	else
-		twalk_r(n->children, make_node, w);
+		fail(f->w, code, n->name, "make it");
 	/* When all is in it: a directory's inode has changed with every subdirectory. */
-	if (w->ret == 0)
-		set_attributes(w, n);
+	if (f->w->ret == 0)
+		set_attributes(f->w, n);
+}
+
+static errcode_t fill_directory(struct writer *w, const struct layer_node *n)
+{
+	_cleanup_free_ struct directory *d = malloc(sizeof(*d));
+	struct filling f = { .w = w, .dir = d };
+	errcode_t code = d ? directory_open(w, d, n->inode->number) : ENOMEM;
+
+	if (code)
+		return code;
+	twalk_r(n->children, make_node, &f);
+	return w->ret < 0 ? 0 : directory_close(w, d);
 }
 
 static int make_nodes(struct writer *w)
 {
+	struct layer_node *root = w->tree->root;
+	errcode_t code;
+
 	w->files = calloc(w->tree->nodes, sizeof(struct layer_inode *));
 	if (!w->files)
 		return gcs_fail(w->err, ENOMEM, HR_FAIL, "disk of the layer");
-	w->tree->root->inode->number = EXT2_ROOT_INO;
-	twalk_r(w->tree->root->children, make_node, w);
-	return w->ret < 0 ? -1 : set_attributes(w, w->tree->root);
+	root->inode->number = EXT2_ROOT_INO;
+	code = fill_directory(w, root);
+	if (code)
+		return fail(w, code, "", "fill its root");
+	return w->ret < 0 ? -1 : set_attributes(w, root);
 }
 
 /* --- content --- */
