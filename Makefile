@@ -60,7 +60,8 @@ endif
 
 PKGS := libnl-3.0 libnl-genl-3.0 libnl-route-3.0 json-c libmd
 WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 -Wno-unused-parameter
-STD := -std=gnu11 -D_GNU_SOURCE -fPIE -pthread -Iinclude/uapi -Iuserspace/lib
+# Where it is built is in no program, not even in its build ID.
+STD := -std=gnu11 -D_GNU_SOURCE -fPIE -pthread -ffile-prefix-map=$(CURDIR)=. -Iinclude/uapi -Iuserspace/lib
 # The user's CFLAGS are last, so that they win.
 ALL_CFLAGS = $(STD) $(WARN) $(PKG_CFLAGS) $(EXTRA_CFLAGS) $(CFLAGS)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)

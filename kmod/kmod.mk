@@ -11,7 +11,8 @@ kmod_dir = $(abspath $(B))/kmod/$(1)
 # Our variables, such as CC=clang, are not for kbuild: a module is built by its kernel's compiler.
 # No BTF of the module: newer headers come with what it is made from, but pahole is not always there.
 kbuild = env -u MAKEFLAGS -u MFLAGS -u CC $(MAKE) --no-print-directory CONFIG_DEBUG_INFO_BTF_MODULES=
-kmod_make = $(kbuild) -C $(abspath $(B))/kernel/$(1)/headers M=$(call kmod_dir,$(1))/src \
+# A module must not depend on where it was built, not even by its build ID.
+kmod_make = $(kbuild) KCFLAGS=-ffile-prefix-map=$(CURDIR)=. -C $(abspath $(B))/kernel/$(1)/headers M=$(call kmod_dir,$(1))/src \
 	GCS_UAPI=$(abspath include/uapi) DEBUG=$(if $(filter debug kcsan,$(1)),1,$(DEBUG)) $(if $(filter 1,$(V)),V=1,-s) modules
 # kmod_links DIR
 kmod_links = mkdir -p $(1)/selftest && find $(1) -type l -delete && \
