@@ -9,6 +9,9 @@
 #   make check-debug  all tests of a VM on a kernel with KASAN, lockdep, kmemleak, fault injection; or: check-kcsan, hammer
 #   make bench        measure; tables, build/bench.json and a picture, build/bench.svg
 #   make image        build/uvm/{vmlinuz,initrd.img} and for KERNEL=lcow vmlinux; with more in it: WITH='xfs crypt time'
+#   make rootfs       build/uvm/rootfs.vhd and, with dm-verity, rootfs-verity.vhd and .txt, with KERNEL=lcow
+#   make dist         build/dist/opengcs-VERSION and its .tar.gz: all of that, an SBOM, licences, checksums; with KERNEL=lcow
+#   make check-dist   their tests: every way to boot, tried in QEMU; two builds are the same; with KERNEL=lcow
 #   make setup        install what is missing, with apt-get
 #   make kernel       the kernel KERNEL: lcow is built from Debian's source, made for this guest, and takes a quarter of an hour
 #   make kmod         gcs.ko, for the kernel KERNEL
@@ -36,7 +39,8 @@ MAKEFLAGS += --no-builtin-rules
 
 CC = gcc
 CFLAGS ?= -O2 -g
-KERNEL ?= debian
+# The root of the UVM is on a disk only where everything that leads to it is built in.
+KERNEL ?= $(if $(filter rootfs dist check-dist,$(MAKECMDGOALS)),lcow,debian)
 ifeq ($(KERNEL),debian)
 override KERNEL := 6.1
 endif

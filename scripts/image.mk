@@ -25,5 +25,16 @@ $(UVM) &: $(B)/bin/gcs $(B)/bin/init $(B)/bin/vsockexec $(B)/bin/gcscrypt $(B)/b
 		scripts/image scripts/pack.sh userspace/agent/network/udhcpc_config.script userspace/drivers/install-drivers.sh
 	$(call quiet,IMAGE,$(B)/uvm)WITH='$(WITH)' scripts/image $(KERNEL) $(B)/uvm
 
+# The root file system as disks, of a kernel that can mount it.
+ROOTFS := $(B)/uvm/rootfs.vhd $(B)/uvm/rootfs-verity.vhd $(B)/uvm/rootfs-verity.txt
+rootfs: $(ROOTFS)
+$(ROOTFS) &: $(UVM) scripts/vhd
+	$(call quiet,VHD,$(B)/uvm/rootfs.vhd)scripts/vhd $(KERNEL) $(B)/uvm
+
+# What is given to hosts.
+dist: $(ROOTFS) scripts/dist
+	$(call quiet,DIST,$(B)/dist)scripts/dist $(B)/uvm $(B)/dist
+.PHONY: rootfs dist
+
 demo: image $(B)/bin/uvmctl
 	$(Q)scripts/demo

@@ -119,6 +119,11 @@ check-runc: $(T)/check.img
 		pod_test tty_test conformance_test
 .PHONY: check-runc
 
+# What is given to hosts, and each way that they boot from it.
+check-dist: dist $(T)/ktap_run $(T)/boot_test $(B)/bin/uvmctl
+	$(Q)GCS_ROOTFS=1 $(T)/ktap_run selftests/vm/vhd_test.sh selftests/vm/dist_test.sh $(T)/boot_test
+.PHONY: check-dist
+
 # The vsock backend's own tests.
 vsock-tests:
 	$(Q)$(MAKE) -s -f selftests/vsock/Makefile vsock-tests
