@@ -12,6 +12,7 @@
 #   make rootfs       build/uvm/rootfs.vhd and, with dm-verity, rootfs-verity.vhd and .txt, with KERNEL=lcow
 #   make dist         build/dist/opengcs-VERSION and its .tar.gz: all of that, an SBOM, licences, checksums; with KERNEL=lcow
 #   make check-dist   their tests: every way to boot, tried in QEMU; two builds are the same; with KERNEL=lcow
+#   make deb          build/deb: Debian packages opengcs, opengcs-dkms and uvmctl; make check-deb: installed in a new Debian, and removed
 #   make setup        install what is missing, with apt-get
 #   make kernel       the kernel KERNEL: lcow is built from Debian's source, made for this guest, and takes a quarter of an hour
 #   make kmod         gcs.ko, for the kernel KERNEL

@@ -34,7 +34,11 @@ $(ROOTFS) &: $(UVM) scripts/vhd
 # What is given to hosts.
 dist: $(ROOTFS) scripts/dist
 	$(call quiet,DIST,$(B)/dist)scripts/dist $(B)/uvm $(B)/dist
-.PHONY: rootfs dist
+
+# Debian packages.
+deb:
+	$(Q)scripts/deb/build $(B)/deb
+.PHONY: rootfs dist deb
 
 demo: image $(B)/bin/uvmctl
 	$(Q)scripts/demo

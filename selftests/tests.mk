@@ -121,8 +121,10 @@ check-runc: $(T)/check.img
 
 # What is given to hosts, and each way that they boot from it.
 check-dist: dist $(T)/ktap_run $(T)/boot_test $(B)/bin/uvmctl
-	$(Q)GCS_ROOTFS=1 $(T)/ktap_run selftests/vm/vhd_test.sh selftests/vm/dist_test.sh $(T)/boot_test
-.PHONY: check-dist
+	$(Q)KTAP_DEADLINE=1800 GCS_ROOTFS=1 $(T)/ktap_run selftests/vm/vhd_test.sh selftests/vm/dist_test.sh $(T)/boot_test
+check-deb: deb $(T)/ktap_run
+	$(Q)KTAP_DEADLINE=1800 $(T)/ktap_run selftests/vm/deb_test.sh
+.PHONY: check-dist check-deb
 
 # The vsock backend's own tests.
 vsock-tests:
