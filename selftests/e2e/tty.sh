@@ -3,7 +3,7 @@
 #
 # uvmctl run -it: in a terminal that script(1) makes, of which this is the user.
 . "$(dirname "$0")/lib.sh"
-plan 8
+plan 12
 make_image "$work/image"
 mke2fs -q -t ext4 -d "$work/image" "$work/image.ext4" 64M > "$work/out"
 
@@ -13,18 +13,19 @@ result $? "-it without a terminal"
 
 # What runs in the terminal: its settings before and after, the exit code.
 cat > "$work/session" <<'END'
+mapfile -t words < "$work/words"
 stty rows 40 cols 90
 tty > "$work/tty"
 stty -g > "$work/before"
-timeout --foreground -k 5 "$limit" "$uvmctl" run -it "$work/image.ext4" sh -c "$script" 2> "$work/err"
+timeout --foreground -k 5 "$limit" "$uvmctl" "${words[@]}" 2> "$work/err"
 echo $? > "$work/code"
 stty -g > "$work/after"
 END
-export work limit uvmctl script
+export work limit uvmctl
 
-# in_terminal SCRIPT: start; what it shows comes from descriptor 6, what is typed goes to 8.
+# in_terminal ARG...: start uvmctl; what it shows comes from descriptor 6, what is typed goes to 8.
 in_terminal() {
-	script=$1
+	printf '%s\n' "$@" > "$work/words"
 	rm -f "$work/in" "$work/pipe"
 	mkfifo "$work/in" "$work/pipe"
 	script -qfc "bash $work/session" /dev/null < "$work/in" > "$work/pipe" &
@@ -45,7 +46,7 @@ over() {
 	code=$(cat "$work/code")
 }
 
-in_terminal 'tty; stty size; read x; echo "got $x"; trap "stty size; exit 5" WINCH; echo ready; while :; do :; done'
+in_terminal run -it "$work/image.ext4" sh -c 'tty; stty size; read x; echo "got $x"; trap "stty size; exit 5" WINCH; echo ready; while :; do :; done'
 shows /dev/pts/0 && shows '40 90'
 result $? "the container has a terminal of the same size"
 # The echo is the container's: ours is off.
@@ -59,7 +60,7 @@ over
 [ "$code" -eq 5 ] && cmp "$work/before" "$work/after"
 result $? "exit code 5, and the terminal is as it was"
 
-in_terminal 'trap "" TERM HUP; echo ready; exec cat'
+in_terminal run -it "$work/image.ext4" sh -c 'trap "" TERM HUP; echo ready; exec cat'
 shows ready
 # A key, not a signal to uvmctl.
 printf '\032\032' >&8
@@ -69,6 +70,32 @@ over
 result $? "SIGHUP ends it"
 cmp "$work/before" "$work/after"
 result $? "and the terminal is as it was"
+
+# A UVM in the background, from which one can go and to which one can return.
+export UVMCTL_STATE=$work/state
+trap '"$uvmctl" down -f 2> /dev/null; rm -rf "$work"' EXIT
+"$uvmctl" up > "$work/out" 2> "$work/err" &&
+	"$uvmctl" create --name c -it "$work/image.ext4" sh -c 'echo ready; read -r x; echo "first $x"; read -r x; exit 7' > "$work/out" 2> "$work/err"
+in_terminal start -a c
+shows ready
+# The key alone is the container's, where it is shown as what it is.
+printf 'a\020b\n' >&8
+shows 'a^Pb' && shows $'first a\020b'
+result $? "Ctrl-P alone is the container's"
+printf '\020\021' >&8
+over
+[ "$code" -eq 0 ] && said detached && cmp "$work/before" "$work/after" && "$uvmctl" ps | grep -q '^c  *running'
+result $? "Ctrl-P Ctrl-Q leaves it running, and the terminal as it was"
+# It writes while nobody is there.
+"$uvmctl" exec c sh -c 'echo meanwhile > /dev/console || echo meanwhile > /proc/1/fd/1' 2> "$work/err"
+in_terminal attach c
+shows meanwhile
+result $? "attach: what was written meanwhile comes first"
+echo >&8
+over
+[ "$code" -eq 7 ] && cmp "$work/before" "$work/after"
+result $? "and its exit code is that of uvmctl"
+"$uvmctl" down -f > "$work/out" 2> "$work/err"
 
 no_file_left
 result $? "no file is left"

@@ -248,7 +248,7 @@ qemu=$(pgrep -P "$pid" qemu)
 somebody three
 kill -KILL "$pid"
 over
-refused "supervisor has ended" && gone "$qemu" && ctl ls && [ "$(wc -l < "$work/out")" -eq 1 ] && [ -z "$(ls "$UVMCTL_STATE")" ] && no_file_left
+refused "supervisor of the UVM has ended" && gone "$qemu" && ctl ls && [ "$(wc -l < "$work/out")" -eq 1 ] && [ -z "$(ls "$UVMCTL_STATE")" ] && no_file_left
 result $? "the supervisor killed: who waits is told, QEMU ends, the next command removes what it has left"
 
 finish

@@ -19,9 +19,9 @@ static char *only_one(int state_fd, struct gcs_error *err)
 	if (!names)
 		return NULL;
 	if (!names[0])
-		gcs_fail(err, ENOENT, HR_FAIL, "no UVM runs; `uvmctl up` starts one");
+		gcs_fail(err, 0, HR_FAIL, "no UVM runs; `uvmctl up` starts one");
 	else if (names[1])
-		gcs_fail(err, EINVAL, HR_FAIL, "several UVMs run, %s and %s%s: say which with --in", names[0], names[1],
+		gcs_fail(err, 0, HR_FAIL, "several UVMs run, %s and %s%s: say which with --in", names[0], names[1],
 			 names[2] ? " among them" : "");
 	else {
 		name = names[0];
@@ -29,6 +29,14 @@ static char *only_one(int state_fd, struct gcs_error *err)
 	}
 	state_free_names(names);
 	return name;
+}
+
+static int ended(struct gcs_error *err, const char *name)
+{
+	gcs_fail(err, 0, HR_FAIL, "the supervisor of %s%s has ended", *name ? "UVM " : "the UVM", name);
+	if (err)
+		err->err = ESHUTDOWN;
+	return -1;
 }
 
 int client_connect(const char *in, int *dir_fd, struct gcs_error *err)
@@ -47,7 +55,7 @@ int client_connect(const char *in, int *dir_fd, struct gcs_error *err)
 	fd = control_connect(dir, STATE_CONTROL, err);
 	/* Between a look at the lock and this it may have gone. */
 	if (fd < 0 && (err->err == ECONNREFUSED || err->err == ENOENT))
-		return gcs_fail(err, ESHUTDOWN, HR_FAIL, "UVM %s has ended", in);
+		return ended(err, in);
 	if (fd < 0)
 		return gcs_fail_prefix(err, "UVM %s", in);
 	if (dir_fd)
@@ -74,7 +82,7 @@ int client_hear(int fd, struct control_fds *fds, struct json_object **answer, st
 	if (ret < 0)
 		return -1;
 	if (ret == 0)
-		return gcs_fail(err, ESHUTDOWN, HR_FAIL, "the UVM's supervisor has ended");
+		return ended(err, "");
 	text = get_string(message, "error");
 	if (text) {
 		gcs_fail(err, 0, HR_FAIL, "%s", text);

@@ -62,23 +62,6 @@ static void sort_fds(struct attached *a, struct json_object *message, struct con
 	control_close(fds);
 }
 
-/* What was written before we came. Who does not take it gets nothing of what follows either. */
-static void copy_spool(int from, int to)
-{
-	char buf[65536];
-	ssize_t n, written;
-
-	while ((n = read(from, buf, sizeof(buf))) > 0) {
-		for (ssize_t done = 0; done < n; done += written) {
-			written = write(to, buf + done, (size_t)(n - done));
-			if (written < 0 && errno == EINTR)
-				written = 0;
-			else if (written <= 0)
-				return;
-		}
-	}
-}
-
 /* Returns 0 with *@code, 1 if the user has detached, or -1 with @err. */
 static int live(struct attached *a, const struct options *o, struct json_object *message, struct control_fds *fds, uint32_t *code,
 		struct gcs_error *err)
@@ -90,16 +73,10 @@ static int live(struct attached *a, const struct options *o, struct json_object 
 	a->session.tty = get_true(message, "tty");
 	/* A terminal whose keys come from a file or pipe has no keyboard to make raw. */
 	a->session.interactive = get_true(message, "interactive") && (!a->session.tty || isatty(STDIN_FILENO));
-	for (int i = 1; i < 3; i++) {
-		if (a->spools[i] < 0)
-			continue;
-		copy_spool(a->spools[i], i);
-		close(a->spools[i]);
-	}
 	/* From here on signals are the process's; before, one just ends us. */
 	ret = session_signals(&a->session, err);
 	if (ret == 0)
-		ret = session_start(&a->session, a->sockets, err);
+		ret = session_start(&a->session, a->sockets, a->spools, err);
 	if (ret == 0)
 		ret = session_wait(&a->session, a->control, -1, err);
 	if (ret == 0)

@@ -18,7 +18,7 @@
 #define CTRL_Q 0x11
 
 struct relay {
-	int from, to, socket, done_fd, stop_fd, detach_fd;
+	int first, from, to, socket, done_fd, stop_fd, detach_fd;
 	bool held;    /* a Ctrl-P, until it is known what comes after it */
 	bool stopped;
 	uint64_t bytes;
@@ -85,13 +85,24 @@ static size_t look_for_keys(struct relay *r, size_t len, bool *detach)
 	return len;
 }
 
+/* It is nowhere else: also who is to stop copies it to its end. Returns whether @to takes more. */
+static bool copy_first(struct relay *r)
+{
+	ssize_t n;
+
+	while (r->first >= 0 && (n = read(r->first, r->buf, BUFFER)) > 0)
+		if (!write_all(r, (size_t)n))
+			return false;
+	return true;
+}
+
 static void *run(void *arg)
 {
 	struct relay *r = arg;
-	bool detach = false;
+	bool detach = false, usable = copy_first(r);
 	ssize_t n;
 
-	while (ready(r, r->from, POLLIN)) {
+	while (usable && ready(r, r->from, POLLIN)) {
 		n = read(r->from, r->buf, BUFFER);
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
@@ -113,21 +124,25 @@ static void *run(void *arg)
 
 static void release(struct relay *r)
 {
+	if (r->first >= 0)
+		close(r->first);
 	close(r->socket);
 	close(r->done_fd);
 	close(r->stop_fd);
 	free(r);
 }
 
-static struct relay *start(int from, int to, int socket, int detach_fd, struct gcs_error *err)
+static struct relay *start(int first, int from, int to, int socket, int detach_fd, struct gcs_error *err)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 	int ret = ENOMEM;
 
 	if (!r) {
+		if (first >= 0)
+			close(first);
 		close(socket);
 	} else {
-		*r = (struct relay){ .from = from, .to = to, .socket = socket, .detach_fd = detach_fd };
+		*r = (struct relay){ .first = first, .from = from, .to = to, .socket = socket, .detach_fd = detach_fd };
 		r->done_fd = eventfd(0, EFD_CLOEXEC);
 		r->stop_fd = eventfd(0, EFD_CLOEXEC);
 		ret = r->done_fd < 0 || r->stop_fd < 0 ? errno : thread_start(&r->thread, run, r);
@@ -141,12 +156,12 @@ static struct relay *start(int from, int to, int socket, int detach_fd, struct g
 
 struct relay *relay_to_guest(int fd, int socket, int detach_fd, struct gcs_error *err)
 {
-	return start(fd, socket, socket, detach_fd, err);
+	return start(-1, fd, socket, socket, detach_fd, err);
 }
 
-struct relay *relay_from_guest(int socket, int fd, struct gcs_error *err)
+struct relay *relay_from_guest(int first, int socket, int fd, struct gcs_error *err)
 {
-	return start(socket, fd, socket, -1, err);
+	return start(first, socket, fd, socket, -1, err);
 }
 
 int relay_done_fd(const struct relay *r)

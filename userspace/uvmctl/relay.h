@@ -12,11 +12,11 @@ struct relay;
 /*
  * Copy between the guest's connection @socket, which is taken over, and @fd. To the guest: the end of file becomes a
  * half-close; Ctrl-P Ctrl-Q, if @detach_fd (an eventfd; -1: none) is there, ends the relay, leaves the connection as it
- * is, and is told there. From the guest: if @fd takes no more, the connection is closed, so that the writer learns of
- * it. NULL with @err.
+ * is, and is told there. From the guest: what is in the file @first (taken over; -1: there is none) comes first; if @fd
+ * takes no more, the connection is closed, so that the writer learns of it. NULL with @err.
  */
 struct relay *relay_to_guest(int fd, int socket, int detach_fd, struct gcs_error *err);
-struct relay *relay_from_guest(int socket, int fd, struct gcs_error *err);
+struct relay *relay_from_guest(int first, int socket, int fd, struct gcs_error *err);
 
 /* Readable when the relay has ended. */
 int relay_done_fd(const struct relay *r);

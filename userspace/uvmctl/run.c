@@ -80,7 +80,7 @@ static int start(struct run *r, struct gcs_error *err)
 		return -1;
 	timing_since(r->figures, "start_ms", start);
 	r->started = timing_now();
-	return session_start(&r->session, r->init.sockets, err);
+	return session_start(&r->session, r->init.sockets, (int[]){ -1, -1, -1 }, err);
 }
 
 static int wait_for_exit(struct run *r, uint32_t *code, struct gcs_error *err)

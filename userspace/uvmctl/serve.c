@@ -48,7 +48,7 @@ static int serve_down(struct client *c, struct json_object *request, struct json
 		running += container->state == CONTAINER_RUNNING;
 	pthread_mutex_unlock(&s->lock);
 	if (running && !get_true(request, "force"))
-		return gcs_fail(err, EBUSY, HR_FAIL, "UVM %s: %d container%s still running; `uvmctl down -f %s` ends %s too", s->name, running,
+		return gcs_fail(err, 0, HR_FAIL, "UVM %s: %d container%s still running; `uvmctl down -f %s` ends %s too", s->name, running,
 				running == 1 ? " is" : "s are", s->name, running == 1 ? "it" : "them");
 	eventfd_write(s->down_fd, 1);
 	return 0;
@@ -77,7 +77,7 @@ static int until_up(struct supervisor *s, struct gcs_error *err)
 		pthread_cond_wait(&s->changed, &s->lock);
 	state = s->state;
 	pthread_mutex_unlock(&s->lock);
-	return state == UVM_RUNNING ? 0 : gcs_fail(err, ESHUTDOWN, HR_FAIL, "UVM %s has ended", s->name);
+	return state == UVM_RUNNING ? 0 : gcs_fail(err, 0, HR_FAIL, "UVM %s has ended", s->name);
 }
 
 static int dispatch(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err)
@@ -89,7 +89,7 @@ static int dispatch(struct client *c, struct json_object *request, struct json_o
 			continue;
 		return verbs[i].while_booting || until_up(c->s, err) == 0 ? verbs[i].fn(c, request, answer, err) : -1;
 	}
-	return gcs_fail(err, EINVAL, HR_FAIL, "the supervisor of UVM %s does not know '%s': is it of another version?", c->s->name, verb ?: "");
+	return gcs_fail(err, 0, HR_FAIL, "the supervisor of UVM %s does not know '%s': is it of another version?", c->s->name, verb ?: "");
 }
 
 /* Whatever has failed when the VM was gone has failed for that reason. */

@@ -34,9 +34,9 @@ struct container *container_find(struct supervisor *s, struct json_object *reque
 	struct container *c = container_by_name(s, name);
 
 	if (!c)
-		gcs_fail(err, ENOENT, HR_FAIL, "UVM %s has no container %s", s->name, name);
+		gcs_fail(err, 0, HR_FAIL, "UVM %s has no container %s", s->name, name);
 	else if (c->state == CONTAINER_CREATING || c->state == CONTAINER_STARTING || c->state == CONTAINER_REMOVING)
-		gcs_fail(err, EBUSY, HR_FAIL, "container %s: somebody else is %s it", name, state_names_of[c->state]);
+		gcs_fail(err, 0, HR_FAIL, "container %s: somebody else is %s it", name, state_names_of[c->state]);
 	else
 		return c;
 	return NULL;
@@ -71,7 +71,7 @@ static struct container *reserve(struct supervisor *s, struct json_object *reque
 	c->created = time(NULL);
 	pthread_mutex_lock(&s->lock);
 	if (container_by_name(s, c->name)) {
-		gcs_fail(err, EEXIST, HR_FAIL, "UVM %s has a container %s already; `uvmctl rm %s` removes it", s->name, c->name, c->name);
+		gcs_fail(err, 0, HR_FAIL, "UVM %s has a container %s already; `uvmctl rm %s` removes it", s->name, c->name, c->name);
 		container_free(c);
 		c = NULL;
 	} else {
@@ -112,7 +112,7 @@ static int make(struct supervisor *s, struct container *c, const struct control_
 				     .columns = (uint16_t)get_number(c->request, "columns") };
 
 	if (!args || !env || !args[0] || !spec.cwd || !fds->count)
-		return gcs_fail(err, EINVAL, HR_FAIL, "create: the request is not complete");
+		return gcs_fail(err, 0, HR_FAIL, "create: the request is not complete");
 	scratch = image_scratch((uint64_t)get_number(c->request, "scratch"), err);
 	if (scratch < 0)
 		return -1;
@@ -199,7 +199,7 @@ int serve_rm(struct client *client, struct json_object *request, struct json_obj
 	c = container_find(s, request, err);
 	running = c && c->state == CONTAINER_RUNNING;
 	if (running && !get_true(request, "force")) {
-		gcs_fail(err, EBUSY, HR_FAIL, "container %s is running; `uvmctl rm -f %s` kills it first", c->name, c->name);
+		gcs_fail(err, 0, HR_FAIL, "container %s is running; `uvmctl rm -f %s` kills it first", c->name, c->name);
 		c = NULL;
 	}
 	if (c)

@@ -146,7 +146,7 @@ static int serve_session(struct client *client, struct process *p, struct gcs_er
 		if (f[0].revents)
 			break;
 		if (f[1].revents && !hear(client, p))
-			return gcs_fail(err, ESHUTDOWN, HR_FAIL, "detached");
+			return gcs_fail(err, 0, HR_FAIL, "detached");
 	}
 	if (p->failure.hr != HR_OK)
 		return failed(p, err);
@@ -209,7 +209,7 @@ int serve_start_container(struct client *client, struct json_object *request, st
 	pthread_mutex_lock(&s->lock);
 	c = container_find(s, request, err);
 	if (c && c->state != CONTAINER_CREATED) {
-		gcs_fail(err, EBUSY, HR_FAIL, "container %s has been started already", c->name);
+		gcs_fail(err, 0, HR_FAIL, "container %s has been started already", c->name);
 		c = NULL;
 	}
 	if (c)
@@ -251,7 +251,7 @@ static struct process *find_process(struct supervisor *s, struct json_object *re
 	if (!c)
 		return NULL;
 	if (!c->init) {
-		gcs_fail(err, ESRCH, HR_FAIL, "container %s has not been started; `uvmctl start %s` does", c->name, c->name);
+		gcs_fail(err, 0, HR_FAIL, "container %s has not been started; `uvmctl start %s` does", c->name, c->name);
 		return NULL;
 	}
 	if (!pid || pid == c->init->pid)
@@ -259,7 +259,7 @@ static struct process *find_process(struct supervisor *s, struct json_object *re
 	LIST_FOREACH(p, &c->execs, link)
 		if (p->pid == pid)
 			return process_ref(p);
-	gcs_fail(err, ESRCH, HR_FAIL, "container %s has no process %u that `exec` started", c->name, pid);
+	gcs_fail(err, 0, HR_FAIL, "container %s has no process %u that `exec` started", c->name, pid);
 	return NULL;
 }
 
@@ -273,7 +273,7 @@ int serve_attach(struct client *client, struct json_object *request, struct json
 	pthread_mutex_lock(&s->lock);
 	p = find_process(s, request, err);
 	if (p && p->attached) {
-		gcs_fail(err, EBUSY, HR_FAIL, "container %s: somebody else is attached", get_string(request, "container"));
+		gcs_fail(err, 0, HR_FAIL, "container %s: somebody else is attached", get_string(request, "container"));
 		p->refs--;
 		p = NULL;
 	}
@@ -331,11 +331,11 @@ int serve_exec(struct client *client, struct json_object *request, struct json_o
 	int ret = 0;
 
 	if (!args || !json_object_array_length(args))
-		return gcs_fail(err, EINVAL, HR_FAIL, "exec: the request is not complete");
+		return gcs_fail(err, 0, HR_FAIL, "exec: the request is not complete");
 	pthread_mutex_lock(&s->lock);
 	c = container_find(s, request, err);
 	if (c && c->state != CONTAINER_RUNNING)
-		ret = gcs_fail(err, ESRCH, HR_FAIL, "container %s is not running", c->name);
+		ret = gcs_fail(err, 0, HR_FAIL, "container %s is not running", c->name);
 	if (c && ret == 0) {
 		memcpy(id, c->parts.id, sizeof(id));
 		memcpy(name, c->name, sizeof(name));
@@ -380,7 +380,7 @@ int serve_kill(struct client *client, struct json_object *request, struct json_o
 	if (!p)
 		return -1;
 	if (process_ended(p)) {
-		gcs_fail(err, ESRCH, HR_FAIL, "container %s has exited", get_string(request, "container"));
+		gcs_fail(err, 0, HR_FAIL, "container %s has exited", get_string(request, "container"));
 	} else {
 		signal = guest_signal(p->guest, p->container, p->pid, (int)get_number(request, "signal"), err);
 		if (signal && watch_wait(&s->uvm.watch, request_fd(signal), POLLIN, watch_deadline(KILL_MS), "the answer to a signal", err) == 0)
@@ -408,7 +408,7 @@ int serve_wait(struct client *client, struct json_object *request, struct json_o
 	while (poll(f, 2, -1) < 0)
 		;
 	if (!f[0].revents)
-		ret = gcs_fail(err, ESHUTDOWN, HR_FAIL, "the client has gone");
+		ret = gcs_fail(err, 0, HR_FAIL, "the client has gone");
 	else if (p->failure.hr != HR_OK)
 		ret = failed(p, err);
 	else

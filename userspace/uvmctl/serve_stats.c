@@ -20,7 +20,7 @@ static struct json_object *chosen(struct supervisor *s, struct json_object *requ
 		only = container_find(s, request, err);
 		failed = !only;
 		if (only && only->state != CONTAINER_RUNNING)
-			failed = gcs_fail(err, ESRCH, HR_FAIL, "container %s is not running", only->name) < 0;
+			failed = gcs_fail(err, 0, HR_FAIL, "container %s is not running", only->name) < 0;
 	}
 	LIST_FOREACH(c, &s->containers, link) {
 		if (failed || (only && c != only) || c->state != CONTAINER_RUNNING)

@@ -42,7 +42,7 @@ int session_signals(struct session *s, struct gcs_error *err)
 	return take_signals(s, TAKE_ALWAYS, err);
 }
 
-int session_start(struct session *s, int sockets[3], struct gcs_error *err)
+int session_start(struct session *s, int sockets[3], int first[3], struct gcs_error *err)
 {
 	bool keys = s->tty && s->interactive;
 	int ret = 0;
@@ -57,13 +57,16 @@ int session_start(struct session *s, int sockets[3], struct gcs_error *err)
 	for (int i = 0; i < 3; i++) {
 		if (sockets[i] < 0)
 			continue;
-		if (ret < 0)
+		if (ret < 0) {
 			close(sockets[i]);
-		else if (i == 0)
+			if (first[i] >= 0)
+				close(first[i]);
+		} else if (i == 0) {
 			s->relays[0] = relay_to_guest(STDIN_FILENO, sockets[0], s->detach_fd, err);
-		else
-			s->relays[i] = relay_from_guest(sockets[i], i, err);
-		sockets[i] = -1;
+		} else {
+			s->relays[i] = relay_from_guest(first[i], sockets[i], i, err);
+		}
+		sockets[i] = first[i] = -1;
 		if (!s->relays[i])
 			ret = -1;
 	}

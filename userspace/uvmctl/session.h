@@ -36,8 +36,8 @@ struct session {
 /* From now on signals are for session_wait(): s->signal_fd is readable when there is one. */
 int session_signals(struct session *s, struct gcs_error *err);
 
-/* Pass on the streams by @sockets, which are taken over; -1: there is none. */
-int session_start(struct session *s, int sockets[3], struct gcs_error *err);
+/* Pass on the streams by @sockets, which are taken over as are files with what comes before it, @first; -1: there is none. */
+int session_start(struct session *s, int sockets[3], int first[3], struct gcs_error *err);
 
 /*
  * Wait until @exit_fd is readable: 0; 1: the user has detached; -1 with @err: err->err is EINTR and s->signal set if a signal has

@@ -109,7 +109,7 @@ int state_claim(int state_fd, const char *name, int *lock_fd, struct gcs_error *
 		return -1;
 	dir_fd = find(state_fd, name);
 	if (dir_fd >= 0)
-		return gcs_fail(err, EEXIST, HR_FAIL, "UVM %s runs already; `uvmctl down %s` ends it", name, name);
+		return gcs_fail(err, 0, HR_FAIL, "UVM %s runs already; `uvmctl down %s` ends it", name, name);
 	if (mkdirat(state_fd, name, 0700) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "UVM %s: make its state directory", name);
 	dir_fd = open_uvm(state_fd, name);
@@ -134,7 +134,11 @@ int state_find(int state_fd, const char *name, struct gcs_error *err)
 	if (state_lock < 0)
 		return -1;
 	dir_fd = find(state_fd, name);
-	return dir_fd < 0 ? gcs_fail(err, ENOENT, HR_FAIL, "no UVM %s runs; `uvmctl up %s` starts it", name, name) : dir_fd;
+	if (dir_fd >= 0)
+		return dir_fd;
+	gcs_fail(err, 0, HR_FAIL, "no UVM %s runs; `uvmctl up %s` starts it", name, name);
+	err->err = ENOENT;
+	return -1;
 }
 
 void state_remove(int state_fd, const char *name)

@@ -22,7 +22,7 @@ int state_check_name(const char *what, const char *name, struct gcs_error *err);
 int state_open(struct gcs_error *err);
 
 /*
- * Make the directory of a new UVM and lock it: the lock is in *@lock_fd, and the directory is returned. err->err is EEXIST if
+ * Make the directory of a new UVM and lock it: the lock is in *@lock_fd, and the directory is returned. -1 with @err, also if
  * one of this name runs.
  */
 int state_claim(int state_fd, const char *name, int *lock_fd, struct gcs_error *err);
