@@ -44,7 +44,7 @@ make_image() {
 
 	mkdir -p "$1"/{bin,dev,etc,proc,root,run,sys,tmp}
 	cp "$(command -v busybox)" "$1/bin/busybox"
-	for applet in sh cat echo env head id kill ls md5sum pwd stat stty true tty false yes touch; do
+	for applet in sh cat echo env head hostname id kill ls md5sum pwd stat stty true tty false yes touch; do
 		ln -s busybox "$1/bin/$applet"
 	done
 	echo 'root:x:0:0:root:/root:/bin/sh' > "$1/etc/passwd"

@@ -4,7 +4,7 @@
 # UVMs in the background: up, down, ls, and containers in them: create, start, attach, exec, kill, wait, rm, ps; one UVM for all that
 # leaves it alive, two more for what does not. Needs root.
 . "$(dirname "$0")/lib.sh"
-plan 36
+plan 40
 make_image "$work/image"
 mke2fs -q -t ext4 -d "$work/image" "$work/image.ext4" 64M > "$work/out"
 image=$work/image.ext4
@@ -76,6 +76,10 @@ ctl exec nobody true; refused 'no container nobody' || ok=1
 ctl create --name a/b "$image"; refused 'container name' || ok=1
 ctl create --user nobody-here "$image"; refused 'user nobody-here: no such user' || ok=1
 ctl create "$work/nothing"; refused "$work/nothing" || ok=1
+ctl kill nobody ''; refused 'not a number' || ok=1
+ctl wait nobody 12x; refused 'not a number' || ok=1
+ctl pod create p; refused 'POD IMAGE' || ok=1
+ctl create --pod nobody "$image"; refused 'no pod nobody' || ok=1
 ctl kill -s NOTHING nobody; refused 'no signal' || ok=1
 ctl exec nobody; refused 'no COMMAND given' || ok=1
 ctl start --in nowhere x; refused 'no UVM nowhere' || ok=1
@@ -159,6 +163,20 @@ rm "$work/small/fill"
 result $? "40 MiB written while nobody is attached, on a disk that is full before: nothing is lost"
 ctl rm much
 
+# Who attaches reads a part of it and is killed.
+ctl create --name rest "$image" sh -c 'i=0; while [ $i -lt 200000 ]; do echo $((i += 1)); done' && ctl start rest && ctl wait rest
+attach_client attach rest
+read -r -t "$limit" line <&6
+kill -KILL "$(pgrep -P "$runner" -x uvmctl)"
+wait "$runner"
+cat <&6 > "$work/part"
+exec 8>&- 6<&-
+ctl attach rest
+# What it had taken and not yet told may come again, a pipe's content at most.
+[ "$line" = 1 ] && tail -n 1 "$work/out" | grep -qx 200000 && [ "$(wc -l < "$work/out")" -gt 100000 ] &&
+	[ "$(head -n 2 "$work/out" | tail -n 1)" -le $(($(wc -l < "$work/part") + 3)) ] && ctl rm rest
+result $? "attach, killed on its way through what was kept: the next one gets the rest"
+
 TMPDIR=$work/small ctl create "$work/4M"
 refused 'not a directory'
 head -c $(($(stat -f -c '%a * %S' "$work/small") - 1048576)) /dev/zero > "$work/small/fill"
@@ -187,6 +205,17 @@ result $? "create, killed: the next one works"
 ctl run --in one -d --name back -i "$image" sh -c 'read -r x; exit 6' && says back && ctl exec -d back true && [ $code -eq 0 ] && ctl attach back
 [ $code -eq 6 ]
 result $? "exec -d, run -d"
+names='hostname; for n in net pid; do busybox readlink /proc/self/ns/$n; done'
+ctl pod create pod "$image" && says pod && ctl exec pod sh -c "$names" && cp "$work/out" "$work/sandbox" &&
+	ctl create --pod pod --name second -i "$image" && ctl start second && ctl exec second sh -c "$names" && cp "$work/out" "$work/second" &&
+	ctl run --in one --pod pod "$image" sh -c "$names"
+[ "$(sort -u <(head -n 2 "$work/sandbox") <(head -n 2 "$work/second") <(head -n 2 "$work/out") | wc -l)" -eq 2 ] &&
+	[ "$(sort -u "$work/sandbox" "$work/second" "$work/out" | grep -c '^pid:')" -eq 3 ]
+result $? "pod: its containers have one host name and one network, and each its processes"
+ctl pod rm pod && refused 'second' 'pod rm -f' && ctl rm -f pod && refused 'second' && ctl pod rm -f pod && [ $code -eq 0 ] && ctl ps &&
+	! grep -qE '^(pod|second) ' "$work/out" && ctl create --pod pod "$image" && refused 'no pod pod'
+result $? "pod rm"
+
 ctl create --name busy "$image" sh -c 'echo ready; while :; do :; done' && ctl start busy && ctl stats
 grep -qE '^busy .* [0-9.]+ s .*iB ' "$work/out" && ctl stats --json busy && grep -q '"cpu":{"usage":{"total":[0-9]' "$work/out" && ctl stats nobody && refused 'no container nobody'
 result $? "stats: of all, as JSON, of nobody"
@@ -220,12 +249,13 @@ wait $follower
 result $? "and who follows comes to an end"
 exec 6<&-
 
-# Two at once; each dies its way while somebody waits.
+# Three at once; each dies its way.
 "$uvmctl" up two > "$work/two" 2>&1 &
+"$uvmctl" up four > "$work/four" 2>&1 &
 ctl up three
-wait $!
+wait
 [ $code -eq 0 ] && ctl ps && refused 'several UVMs run' '--in'
-result $? "two UVMs at once: which one must be said"
+result $? "several UVMs at once: which one must be said"
 for name in two three; do "$uvmctl" run --in $name -d --name c "$image" sh -c 'while :; do :; done' > "$work/out"; done
 # somebody NAME: is in a process of it
 somebody() {
@@ -245,6 +275,14 @@ refused 'UVM two has ended: QEMU was killed by signal 9' && ctl start --in two c
 result $? "QEMU killed: who waits is told, and nothing is left"
 pid=$(pid_of three)
 qemu=$(pgrep -P "$pid" qemu)
+four=$(pid_of four)
+mkdir "$UVMCTL_STATE/other" "$UVMCTL_STATE/other2"
+echo mine > "$UVMCTL_STATE/other/log"
+echo mine > "$UVMCTL_STATE/other2/lock"
+rm -r "$UVMCTL_STATE/four"
+gone "$four" && ctl up other && refused "other in the state directory is not a UVM's" && ctl ls && [ -s "$UVMCTL_STATE/other/log" ] && [ -s "$UVMCTL_STATE/other2/lock" ]
+result $? "one whose directory is removed ends; directories of others are left alone"
+rm -r "$UVMCTL_STATE"/other*
 somebody three
 kill -KILL "$pid"
 over

@@ -86,7 +86,8 @@ int client_hear(int fd, struct control_fds *fds, struct json_object **answer, st
 	text = get_string(message, "error");
 	if (text) {
 		gcs_fail(err, 0, HR_FAIL, "%s", text);
-		err->err = (int)get_number(message, "errno");
+		if (err)
+			err->err = (int)get_number(message, "errno");
 		return -1;
 	}
 	*answer = steal_ptr(&message);

@@ -81,14 +81,30 @@ int container_make(struct container_parts *c, struct disks *d, const int *layers
 	return -1;
 }
 
+bool container_is_left(const struct container_parts *c)
+{
+	return c->combined || c->created || c->scratch_disk || c->layer_count;
+}
+
+/* One that the guest does not know is deleted: the answer to an earlier request may have been late. */
+static int delete_state(struct container_parts *c, struct disks *d, struct gcs_error *err)
+{
+	struct gcs_error failed = { 0 };
+
+	if (bridge_call(d->guest->bridge, MSG_DELETE_CONTAINER_STATE, c->id, NULL, NULL, &failed) == 0 || failed.hr == HR_SYSTEM_NOT_FOUND)
+		return 0;
+	if (err)
+		*err = failed;
+	return -1;
+}
+
 int container_unmake(struct container_parts *c, struct disks *d, struct gcs_error *err)
 {
 	struct gcs_error first = { 0 };
 
 	if (c->combined && guest_separate(d->guest, c->id, c->root, &first) == 0)
 		c->combined = false;
-	if (c->created &&
-	    bridge_call(d->guest->bridge, MSG_DELETE_CONTAINER_STATE, c->id, NULL, NULL, first.hr ? NULL : &first) == 0)
+	if (c->created && delete_state(c, d, first.hr ? NULL : &first) == 0)
 		c->created = false;
 	if (c->scratch_disk && disks_remove(d, c->scratch_disk, first.hr ? NULL : &first) == 0)
 		c->scratch_disk = NULL;

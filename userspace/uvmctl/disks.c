@@ -19,13 +19,28 @@ static struct disk *free_lun(struct disks *d, unsigned int controller)
 		for (unsigned int lun = 0; lun < DISK_LUNS; lun++) {
 			struct disk *disk = &d->table[controller][lun];
 
-			if (disk->users)
+			if (disk->users || disk->plugged)
 				continue;
 			*disk = (struct disk){ .guest = { .controller = controller, .lun = lun } };
 			return disk;
 		}
 	}
 	return NULL;
+}
+
+/* What has been done already is not done again. */
+static int take_away(struct disks *d, struct disk *disk, struct gcs_error *err)
+{
+	if (disk->mounted && guest_unmount(d->guest, &disk->guest, err) < 0)
+		return -1;
+	disk->mounted = false;
+	if (!disk->ejected && guest_eject(d->guest, &disk->guest, err) < 0)
+		return -1;
+	disk->ejected = true;
+	if (disk->plugged && vm_detach(d->vm, disk->guest.controller, disk->guest.lun, err) < 0)
+		return -1;
+	disk->plugged = false;
+	return 0;
 }
 
 static struct disk *add(struct disks *d, struct disk *disk, int fd, struct gcs_error *err)
@@ -38,11 +53,13 @@ static struct disk *add(struct disks *d, struct disk *disk, int fd, struct gcs_e
 	disk->read_only = !disk->guest.scratch;
 	if (vm_attach(d->vm, disk->guest.controller, disk->guest.lun, fd, disk->read_only, err) < 0)
 		return NULL;
+	disk->plugged = true;
 	if (guest_mount(d->guest, &disk->guest, err) < 0) {
-		guest_eject(d->guest, &disk->guest, NULL);
-		vm_detach(d->vm, disk->guest.controller, disk->guest.lun, NULL);
+		/* If that fails the LUN stays taken. */
+		take_away(d, disk, NULL);
 		return NULL;
 	}
+	disk->mounted = true;
 	disk->users = 1;
 	return disk;
 }
@@ -50,7 +67,7 @@ static struct disk *add(struct disks *d, struct disk *disk, int fd, struct gcs_e
 static struct disk *find_layer(struct disks *d, const struct stat *st)
 {
 	for (struct disk *disk = d->table[0]; disk < d->table[DISK_CONTROLLERS]; disk++)
-		if (disk->users && disk->read_only && disk->dev == st->st_dev && disk->ino == st->st_ino)
+		if (disk->mounted && disk->read_only && disk->dev == st->st_dev && disk->ino == st->st_ino)
 			return disk;
 	return NULL;
 }
@@ -95,13 +112,6 @@ struct disk *disks_add_scratch(struct disks *d, int fd, const char *path, struct
 	disk = add(d, disk, fd, err);
 	pthread_mutex_unlock(&d->lock);
 	return disk;
-}
-
-static int take_away(struct disks *d, struct disk *disk, struct gcs_error *err)
-{
-	if (guest_unmount(d->guest, &disk->guest, err) < 0 || guest_eject(d->guest, &disk->guest, err) < 0)
-		return -1;
-	return vm_detach(d->vm, disk->guest.controller, disk->guest.lun, err);
 }
 
 int disks_remove(struct disks *d, struct disk *disk, struct gcs_error *err)

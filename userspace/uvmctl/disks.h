@@ -14,7 +14,8 @@
 #define DISK_LUNS 64 /* of each */
 
 struct disk {
-	unsigned int users; /* 0: the LUN is free */
+	unsigned int users;
+	bool plugged, mounted, ejected; /* what there is of it; plugged: the LUN is not free */
 	bool read_only;
 	dev_t dev; /* of a layer: the same file again is the same disk */
 	ino_t ino;
@@ -42,7 +43,7 @@ void disks_init(struct disks *d, struct vm *vm, struct guest *guest);
 struct disk *disks_add_layer(struct disks *d, int fd, struct gcs_error *err);
 struct disk *disks_add_scratch(struct disks *d, int fd, const char *path, struct gcs_error *err);
 
-/* A user less; the last one unmounts and detaches it. -1 with @err: the LUN stays taken. */
+/* A user less; the last one unmounts and detaches it. -1 with @err: he still is one, and may try again what is not done yet. */
 int disks_remove(struct disks *d, struct disk *disk, struct gcs_error *err);
 
 #endif

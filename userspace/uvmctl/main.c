@@ -23,6 +23,8 @@ static const struct verb verbs[] = {
 	{ "kill", "CONTAINER [PID]", "send a signal", VERB_KILL, 1, 2, verb_kill },
 	{ "wait", "CONTAINER [PID]", "wait for its end, print the exit code", VERB_WAIT, 1, 2, verb_wait },
 	{ "rm", "CONTAINER...", "remove containers", VERB_RM, 1, -1, verb_rm },
+	{ "pod create", "POD IMAGE [COMMAND [ARG]...]", "start a pod, for containers with --pod", VERB_POD_CREATE, 2, -1, verb_pod_create },
+	{ "pod rm", "POD", "end it", VERB_POD_RM, 1, 1, verb_pod_rm },
 	{ "ps", "", "list containers and their execs", VERB_PS, 0, 0, verb_ps },
 	{ "stats", "[CONTAINER]", "what they use, once a second on a terminal", VERB_STATS, 0, 1, verb_stats },
 	{ "logs", "", "what the guest says", VERB_LOGS, 0, 0, verb_logs },
@@ -36,8 +38,8 @@ static int usage(FILE *to, int code)
 {
 	fprintf(to, "usage: uvmctl VERB [OPTION]... [OPERAND]...\n");
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(to, "  %-7s %-28s%s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
-	fprintf(to, "  image   ACTION [IMAGE]...           load, inspect, ls, rm, prune: the layers that are kept as disks\n"
+		fprintf(to, "  %-10s %-28s %s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
+	fprintf(to, "  image      ACTION [IMAGE]...            load, inspect, ls, rm, prune: the layers that are kept as disks\n"
 		    "  vsock-backend [--cid CID] SOCKET PREFIX\n"
 		    "`uvmctl VERB --help` has its options. PID: of a process that exec has started, see ps.\n");
 	return code;
@@ -51,6 +53,18 @@ static int run_verb(const struct verb *verb, int argc, char **argv)
 	ret = ret == 0 ? verb->run(&o) : ret > 0 ? 0 : EXIT_OWN;
 	options_free(&o);
 	return ret;
+}
+
+/* Some verbs have two words. How many there are, 0 if it is another verb. */
+static int is_verb(const char *name, int argc, char **argv)
+{
+	const char *second = strchr(name, ' ');
+
+	if (argc < 2 || (second && argc < 3))
+		return 0;
+	if (!second)
+		return !strcmp(name, argv[1]);
+	return !strncmp(name, argv[1], (size_t)(second - name)) && !argv[1][second - name] && !strcmp(second + 1, argv[2]) ? 2 : 0;
 }
 
 int main(int argc, char **argv)
@@ -70,9 +84,12 @@ int main(int argc, char **argv)
 		return vsock_backend_verb(argc - 1, argv + 1);
 	if (argc >= 2 && !strcmp(argv[1], "image"))
 		return image_verb(argc - 1, argv + 1);
-	for (size_t i = 0; argc >= 2 && i < VERB_COUNT; i++)
-		if (!strcmp(argv[1], verbs[i].name))
-			return run_verb(&verbs[i], argc - 1, argv + 1);
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		int words = is_verb(verbs[i].name, argc, argv);
+
+		if (words)
+			return run_verb(&verbs[i], argc - words, argv + words);
+	}
 	if (argc >= 2)
 		fprintf(stderr, "uvmctl: unknown verb '%s'\n", argv[1]);
 	return usage(stderr, EXIT_OWN);

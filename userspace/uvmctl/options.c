@@ -18,13 +18,14 @@
 #define UVM_INSTALLED "/usr/lib/opengcs/uvm"
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATCH, OPT_UVM, OPT_ACCEL, OPT_VSOCK, OPT_KERNEL_ARGS,
-       OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_ENTRYPOINT, OPT_PLATFORM, OPT_MAX_SIZE, OPT_HELP };
+       OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_POD, OPT_ENTRYPOINT, OPT_PLATFORM, OPT_MAX_SIZE, OPT_HELP };
 
 #define VM (VERB_RUN | VERB_UP)
-#define CREATES (VERB_RUN | VERB_CREATE)
-#define PROCESS (VERB_RUN | VERB_CREATE | VERB_EXEC)
+#define NAMED (VERB_RUN | VERB_CREATE)
+#define CREATES (NAMED | VERB_POD_CREATE)
+#define PROCESS (CREATES | VERB_EXEC)
 #define OF_ONE_UVM (VERB_RUN | VERB_CREATE | VERB_START | VERB_ATTACH | VERB_EXEC | VERB_KILL | VERB_WAIT | VERB_RM | VERB_PS | VERB_STATS | \
-		    VERB_LOGS | VERB_EVENTS)
+		    VERB_LOGS | VERB_EVENTS | VERB_POD_CREATE | VERB_POD_RM)
 #define TOLD (VERB_RUN | VERB_LS | VERB_PS | VERB_STATS | VERB_EVENTS | VERB_DOCTOR)
 
 /* An option with an argument has its name, as the help shows it. */
@@ -35,7 +36,8 @@ static const struct {
 	const char *help;
 } table[] = {
 	{ OPT_IN, "in", "UVM", OF_ONE_UVM, "the UVM by its name; otherwise the one that runs" },
-	{ OPT_NAME, "name", "NAME", CREATES, "the container's name; otherwise its id" },
+	{ OPT_NAME, "name", "NAME", NAMED, "the container's name; otherwise its id" },
+	{ OPT_POD, "pod", "POD", NAMED, "in this pod, whose network, IPC and host name it shares" },
 	{ 'e', "env", "K=V", PROCESS, "environment variable; K alone: with our value" },
 	{ 'w', "workdir", "DIR", PROCESS, "working directory (the image's, or /)" },
 	{ 'u', "user", "USER", PROCESS, "UID[:GID], or by name (the image's, or root)" },
@@ -49,7 +51,7 @@ static const struct {
 	{ 'a', "attach", NULL, VERB_START, "pass on its streams, exit with its exit code" },
 	{ OPT_SCRATCH, "scratch", "SIZE", CREATES, "size of the writable disk (1G)" },
 	{ 's', "signal", "SIGNAL", VERB_KILL, "by name or number (TERM)" },
-	{ 'f', "force", NULL, VERB_RM | VERB_DOWN, "also what runs" },
+	{ 'f', "force", NULL, VERB_RM | VERB_DOWN | VERB_POD_RM, "also what runs" },
 	{ 'f', "follow", NULL, VERB_LOGS | VERB_EVENTS, "go on with what comes" },
 	{ OPT_JSON, "json", NULL, TOLD, "results and errors as JSON" },
 	{ OPT_TIMING, "timing", "FILE", VERB_RUN, "write where the time went, as a JSON object" },
@@ -270,6 +272,9 @@ static int parse_one(int opt, struct options *o)
 	case OPT_IN:
 		o->in = optarg;
 		return 0;
+	case OPT_POD:
+		o->pod = optarg;
+		return 0;
 	case OPT_NAME:
 		o->name = optarg;
 		return 0;
@@ -363,8 +368,8 @@ int options_parse(const struct verb *verb, int argc, char **argv, struct options
 		return -1;
 	if (o->tty && o->interactive && !o->detach && (verb->bit & (VERB_RUN | VERB_EXEC)) && !isatty(STDIN_FILENO))
 		return wrong("-it", "", "stdin is no terminal");
-	if (verb->bit == VERB_RUN && !o->in && (o->detach || o->name))
-		return wrong(o->detach ? "--detach" : "--name", "", "only with --in: a VM of its own ends with the container");
+	if (verb->bit == VERB_RUN && !o->in && (o->detach || o->name || o->pod))
+		return wrong(o->detach ? "--detach" : o->name ? "--name" : "--pod", "", "only with --in: a VM of its own ends with the container");
 	if (verb->bit == VERB_RUN && o->debug && o->log_fd < 0) {
 		o->log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 		if (o->log_fd < 0)

@@ -32,6 +32,7 @@ struct options {
 	/* Containers and processes. */
 	const char *in;	     /* the name of the UVM; NULL: the one that runs */
 	const char *name;    /* of a container; NULL: its id */
+	const char *pod;     /* that it is made in; NULL: none */
 	char *env[ENV_MAX + 1];
 	unsigned int env_count;
 	const char *cwd, *user;	   /* NULL: the image's, or for exec the container's */
@@ -73,6 +74,8 @@ enum {
 	VERB_LOGS = 1 << 13,
 	VERB_EVENTS = 1 << 14,
 	VERB_DOCTOR = 1 << 15,
+	VERB_POD_CREATE = 1 << 16,
+	VERB_POD_RM = 1 << 17,
 };
 
 /* Returns 0, 1 if there is nothing more to do (help), or -1: the message has been printed. */

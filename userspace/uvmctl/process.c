@@ -22,16 +22,15 @@ static void on_exit_code(struct event *ev, uint32_t events, void *arg)
 	struct process *p = arg;
 
 	event_remove(ev);
-	p->event = NULL;
 	guest_exit_code(p->wait, &p->code, &p->failure);
-	p->wait = NULL;
-	/* The last thing that this thread does with it: who waits may free it. */
+	/* It takes over our reference. */
 	p->on_end(p->arg, p);
 }
 
 struct process *process_new(const struct process *known, struct guest_process *g, struct gcs_error *err)
 {
 	struct process *p = malloc(sizeof(*p));
+	struct request *wait;
 
 	if (!p) {
 		gcs_fail(err, ENOMEM, HR_FAIL, "process %u", g->pid);
@@ -42,7 +41,7 @@ struct process *process_new(const struct process *known, struct guest_process *g
 		return NULL;
 	}
 	*p = *known;
-	p->refs = 1;
+	p->refs = 2; /* the caller's, and the event's, without whose end it is not freed */
 	p->pid = g->pid;
 	for (int i = 0; i < 3; i++) {
 		p->sockets[i] = g->sockets[i];
@@ -58,12 +57,13 @@ struct process *process_new(const struct process *known, struct guest_process *g
 		if (p->sockets[i] >= 0 && !p->spools[i])
 			goto failed;
 	}
-	p->wait = guest_wait(p->guest, p->container, p->pid, err);
-	if (!p->wait)
+	wait = guest_wait(p->guest, p->container, p->pid, err);
+	if (!wait)
 		goto failed;
-	p->event = event_add(request_fd(p->wait), EPOLLIN, on_exit_code, p, err);
-	if (p->event)
+	p->wait = wait;
+	if (event_add(request_fd(wait), EPOLLIN, on_exit_code, p, err))
 		return p;
+	request_drop(wait);
 failed:
 	process_free(p);
 	return NULL;
@@ -71,8 +71,6 @@ failed:
 
 void process_free(struct process *p)
 {
-	event_remove(p->event);
-	request_drop(p->wait);
 	for (int i = 0; i < 3; i++) {
 		spool_free(p->spools[i]);
 		if (p->sockets[i] >= 0) {
@@ -97,9 +95,12 @@ bool process_ended(const struct process *p)
 void process_leave(struct process *p)
 {
 	/* If there is no memory to watch it, the process waits, and the next to attach gets all of it. */
-	for (int i = 1; i < 3; i++)
-		if (p->spools[i])
-			spool_start(p->spools[i], NULL);
+	for (int i = 1; i < 3; i++) {
+		if (!p->spools[i])
+			continue;
+		spool_settle(p->spools[i]);
+		spool_start(p->spools[i], NULL);
+	}
 }
 
 void process_take(struct process *p, struct json_object *message, struct control_fds *fds)
@@ -130,13 +131,6 @@ void process_take(struct process *p, struct json_object *message, struct control
 	set_number(message, "pid", p->pid);
 	json_object_object_add(message, "tty", json_object_new_boolean(p->tty));
 	json_object_object_add(message, "interactive", json_object_new_boolean(p->interactive));
-}
-
-void process_sent(struct process *p)
-{
-	for (int i = 1; i < 3; i++)
-		if (p->spools[i])
-			spool_sent(p->spools[i]);
 }
 
 void process_discard(struct process *p)

@@ -25,12 +25,11 @@ struct process {
 	char *command;
 	int sockets[3];
 	struct spool *spools[3]; /* of stdout and stderr */
-	struct request *wait;
-	struct event *event;
+	struct request *wait; /* the event thread's */
 	int ended_fd; /* an eventfd, readable when it has ended; what follows is then set */
 	uint32_t code;
 	struct gcs_error failure; /* hr is HR_OK if there is a code */
-	void (*on_end)(void *arg, struct process *p); /* on the event thread */
+	void (*on_end)(void *arg, struct process *p); /* on the event thread, with a reference that it drops */
 	void *arg;
 };
 
@@ -43,15 +42,11 @@ void process_free(struct process *p);
 
 bool process_ended(const struct process *p);
 
-/* Nobody is attached: from now on its output is spooled. */
+/* Nobody is attached any more: from now on its output is spooled, behind what was not read yet. */
 void process_leave(struct process *p);
 
-/*
- * Who attaches gets the streams: their names into @message, the descriptors into @fds, which stay ours. process_sent(): they
- * have arrived.
- */
+/* Who attaches gets the streams: their names into @message, the descriptors into @fds, which stay ours. */
 void process_take(struct process *p, struct json_object *message, struct control_fds *fds);
-void process_sent(struct process *p);
 
 /* Whatever it still writes is of no interest. */
 void process_discard(struct process *p);

@@ -36,7 +36,10 @@ struct vm {
 	struct qmp *qmp;
 	struct tail *console, *messages;
 	unsigned int next_fdset;
-	unsigned int fdset[2][64]; /* by controller and LUN; 0: no disk */
+	struct slot {
+		unsigned int fdset; /* 0: no disk; the disk's name in QEMU, which is never used again */
+		bool device, node;
+	} slots[2][64]; /* by controller and LUN */
 };
 
 /* An argument vector whose strings are its own. */
@@ -272,7 +275,7 @@ int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, 
 	char node[32], bus[16];
 	struct json_object *o;
 
-	snprintf(node, sizeof(node), "disk-%u-%u", controller, lun);
+	snprintf(node, sizeof(node), "disk-%u", fdset);
 	snprintf(bus, sizeof(bus), "scsi%u.0", controller);
 	o = json_object_new_object();
 	json_object_object_add(o, "fdset-id", json_object_new_int((int)fdset));
@@ -290,7 +293,7 @@ int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, 
 	set(o, "rerror", "report");
 	if (qmp_execute(vm->qmp, "device_add", o, -1, err) < 0)
 		goto err_device;
-	vm->fdset[controller][lun] = fdset;
+	vm->slots[controller][lun] = (struct slot){ .fdset = fdset, .device = true, .node = true };
 	return 0;
 
 err_device:
@@ -300,17 +303,35 @@ err_blockdev:
 	return -1;
 }
 
+static int remove_device(struct vm *vm, const char *id, struct gcs_error *err)
+{
+	struct gcs_error failed = { 0 };
+
+	if (qmp_execute(vm->qmp, "device_del", object("id", id), -1, &failed) == 0)
+		return qmp_wait_deleted(vm->qmp, id, err);
+	/* It has gone after we had stopped waiting for that. */
+	if (failed.err == ENODEV)
+		return 0;
+	if (err)
+		*err = failed;
+	return -1;
+}
+
 int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct gcs_error *err)
 {
+	struct slot *slot = &vm->slots[controller][lun];
 	char node[32];
 
-	snprintf(node, sizeof(node), "disk-%u-%u", controller, lun);
-	if (qmp_execute(vm->qmp, "device_del", object("id", node), -1, err) < 0 ||
-	    qmp_wait_deleted(vm->qmp, node, err) < 0 ||
-	    qmp_execute(vm->qmp, "blockdev-del", object("node-name", node), -1, err) < 0 ||
-	    remove_fdset(vm, vm->fdset[controller][lun], err) < 0)
+	snprintf(node, sizeof(node), "disk-%u", slot->fdset);
+	if (slot->device && remove_device(vm, node, err) < 0)
 		return -1;
-	vm->fdset[controller][lun] = 0;
+	slot->device = false;
+	if (slot->node && qmp_execute(vm->qmp, "blockdev-del", object("node-name", node), -1, err) < 0)
+		return -1;
+	slot->node = false;
+	if (slot->fdset && remove_fdset(vm, slot->fdset, err) < 0)
+		return -1;
+	slot->fdset = 0;
 	return 0;
 }
 

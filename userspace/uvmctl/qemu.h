@@ -29,8 +29,8 @@ struct vm;
 struct vm *vm_start(const struct vm_options *options, struct ports *ports, struct watch *watch, struct gcs_error *err);
 
 /*
- * Hot-add the raw disk @fd as @lun of SCSI controller 0 or 1; vm_detach() removes it when the guest has let it go.
- * Both return 0, or -1 with @err.
+ * Hot-add the raw disk @fd as @lun of SCSI controller 0 or 1; vm_detach() removes it when the guest has let it go, and may be
+ * repeated when it has failed. Both return 0, or -1 with @err.
  */
 int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, bool read_only, struct gcs_error *err);
 int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct gcs_error *err);

@@ -132,10 +132,13 @@ int qmp_execute(struct qmp *q, const char *command, struct json_object *argument
 	answer = await(q, "return", command, err);
 	if (!answer)
 		return -1;
-	if (json_object_object_get_ex(answer, "error", &error))
-		return gcs_fail(err, 0, HR_FAIL, "QEMU: %s: %s", command,
-				json_object_object_get_ex(error, "desc", &text) ? json_object_get_string(text) : "failed");
-	return 0;
+	if (!json_object_object_get_ex(answer, "error", &error))
+		return 0;
+	gcs_fail(err, 0, HR_FAIL, "QEMU: %s: %s", command,
+		 json_object_object_get_ex(error, "desc", &text) ? json_object_get_string(text) : "failed");
+	if (err && json_object_object_get_ex(error, "class", &text) && !strcmp(json_object_get_string(text), "DeviceNotFound"))
+		err->err = ENODEV;
+	return -1;
 }
 
 int qmp_wait_deleted(struct qmp *q, const char *id, struct gcs_error *err)

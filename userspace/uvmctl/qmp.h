@@ -18,7 +18,7 @@ int qmp_version(const struct qmp *q);
 
 /*
  * Execute @command with @arguments (taken; NULL: none); @fd (-1: none) goes with it. Returns 0, or -1 with @err, which
- * has QEMU's words.
+ * has QEMU's words; err->err is ENODEV if it does not know the device.
  */
 int qmp_execute(struct qmp *q, const char *command, struct json_object *arguments, int fd, struct gcs_error *err);
 

@@ -85,14 +85,26 @@ static size_t look_for_keys(struct relay *r, size_t len, bool *detach)
 	return len;
 }
 
-/* It is nowhere else: also who is to stop copies it to its end. Returns whether @to takes more. */
+/*
+ * The file's offset, which is its owner's too, says how far we have come: only what has been written is behind it. Also who is to stop
+ * copies it to its end. Returns whether @to takes more.
+ */
 static bool copy_first(struct relay *r)
 {
-	ssize_t n;
+	off_t at = r->first < 0 ? 0 : lseek(r->first, 0, SEEK_CUR);
+	ssize_t n, written;
 
-	while (r->first >= 0 && (n = read(r->first, r->buf, BUFFER)) > 0)
-		if (!write_all(r, (size_t)n))
-			return false;
+	while (r->first >= 0 && (n = pread(r->first, r->buf, BUFFER, at)) > 0) {
+		for (ssize_t done = 0; done < n; done += written) {
+			written = write_some(r, r->buf + done, (size_t)(n - done));
+			if (written < 0 && errno != EINTR && errno != EAGAIN)
+				return false;
+			written = written > 0 ? written : 0;
+			at += written;
+			r->bytes += (uint64_t)written;
+			lseek(r->first, at, SEEK_SET);
+		}
+	}
 	return true;
 }
 

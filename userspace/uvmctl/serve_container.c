@@ -48,6 +48,34 @@ static void container_free(struct container *c)
 	free(c);
 }
 
+/* With the lock: the pod that the request is about. */
+static int find_pod(struct supervisor *s, struct container *c, struct gcs_error *err)
+{
+	const char *name = get_string(c->request, "pod");
+
+	if (get_true(c->request, "sandbox"))
+		c->pod = c;
+	if (!name)
+		return 0;
+	c->pod = container_by_name(s, name);
+	if (!c->pod || c->pod->pod != c->pod)
+		return gcs_fail(err, 0, HR_FAIL, "UVM %s has no pod %s; `uvmctl pod create %s` makes it", s->name, name, name);
+	if (c->pod->state != CONTAINER_RUNNING)
+		return gcs_fail(err, 0, HR_FAIL, "pod %s does not run: it is %s", name, state_names_of[c->pod->state]);
+	return 0;
+}
+
+/* With the lock: one that is in the pod of which @sandbox is the sandbox container, or NULL. */
+static struct container *in_pod(struct supervisor *s, struct container *sandbox)
+{
+	struct container *c;
+
+	LIST_FOREACH(c, &s->containers, link)
+		if (c->pod == sandbox && c != sandbox)
+			return c;
+	return NULL;
+}
+
 /* A name in the table, which nobody else can take any more. */
 static struct container *reserve(struct supervisor *s, struct json_object *request, struct gcs_error *err)
 {
@@ -72,6 +100,9 @@ static struct container *reserve(struct supervisor *s, struct json_object *reque
 	pthread_mutex_lock(&s->lock);
 	if (container_by_name(s, c->name)) {
 		gcs_fail(err, 0, HR_FAIL, "UVM %s has a container %s already; `uvmctl rm %s` removes it", s->name, c->name, c->name);
+		container_free(c);
+		c = NULL;
+	} else if (find_pod(s, c, err) < 0) {
 		container_free(c);
 		c = NULL;
 	} else {
@@ -111,12 +142,32 @@ static int make(struct supervisor *s, struct container *c, const struct control_
 				     .env = env, .terminal = c->tty, .rows = (uint16_t)get_number(c->request, "rows"),
 				     .columns = (uint16_t)get_number(c->request, "columns") };
 
+	if (c->pod) {
+		spec.pod = c->pod->parts.id;
+		spec.sandbox_pid = c->pod == c ? 0 : c->pod->init->pid;
+	}
 	if (!args || !env || !args[0] || !spec.cwd || !fds->count)
 		return gcs_fail(err, 0, HR_FAIL, "create: the request is not complete");
 	scratch = image_scratch((uint64_t)get_number(c->request, "scratch"), err);
 	if (scratch < 0)
 		return -1;
 	return container_make(&c->parts, &s->disks, fds->fds, fds->count, scratch, &spec, figures, err);
+}
+
+/* What could not be undone keeps its owner. */
+static int not_made(struct supervisor *s, struct container *c, struct gcs_error *err)
+{
+	size_t len = strlen(err->text);
+
+	if (!container_is_left(&c->parts)) {
+		drop(s, c);
+		return -1;
+	}
+	snprintf(err->text + len, sizeof(err->text) - len, "; `uvmctl rm %s` removes what is left of it", c->name);
+	pthread_mutex_lock(&s->lock);
+	c->state = CONTAINER_EXITED;
+	pthread_mutex_unlock(&s->lock);
+	return -1;
 }
 
 int serve_create(struct client *client, struct json_object *request, struct json_object *answer, struct gcs_error *err)
@@ -126,10 +177,8 @@ int serve_create(struct client *client, struct json_object *request, struct json
 
 	if (!c)
 		return -1;
-	if (make(s, c, &client->fds, err) < 0) {
-		drop(s, c);
-		return -1;
-	}
+	if (make(s, c, &client->fds, err) < 0)
+		return not_made(s, c, err);
 	set_string(answer, "name", c->name);
 	set_string(answer, "id", c->parts.id);
 	supervisor_event(s, "create", c->name, NULL, 0);
@@ -147,8 +196,12 @@ static void release_processes(struct supervisor *s, struct container *c)
 	do {
 		pthread_mutex_lock(&s->lock);
 		p = LIST_FIRST(&c->execs);
-		if (p)
+		if (p) {
 			LIST_REMOVE(p, link);
+			/* Its end is told only when its output has gone somewhere. */
+			if (!p->attached)
+				process_discard(p);
+		}
 		pthread_mutex_unlock(&s->lock);
 		process_unref(s, p);
 	} while (p);
@@ -198,6 +251,12 @@ int serve_rm(struct client *client, struct json_object *request, struct json_obj
 	pthread_mutex_lock(&s->lock);
 	c = container_find(s, request, err);
 	running = c && c->state == CONTAINER_RUNNING;
+	if (c && c->pod == c && in_pod(s, c)) {
+		gcs_fail(err, 0, HR_FAIL, "pod %s has containers, %s among them; `uvmctl pod rm -f %s` removes them too", c->name,
+			 in_pod(s, c)->name, c->name);
+		c = NULL;
+		running = false;
+	}
 	if (running && !get_true(request, "force")) {
 		gcs_fail(err, 0, HR_FAIL, "container %s is running; `uvmctl rm -f %s` kills it first", c->name, c->name);
 		c = NULL;
@@ -254,6 +313,8 @@ static struct json_object *describe(struct container *c)
 	set_string(o, "name", c->name);
 	set_string(o, "id", c->parts.id);
 	set_string(o, "state", state_names_of[c->state]);
+	if (c->pod)
+		set_string(o, "pod", c->pod->name);
 	set_string(o, "image", get_string(c->request, "image") ?: "");
 	if (json_object_deep_copy(get_array(c->request, "args"), &command, NULL) == 0)
 		json_object_object_add(o, "command", command);

@@ -59,14 +59,11 @@ static void on_end(void *arg, struct process *p)
 {
 	struct supervisor *s = arg;
 	struct container *c;
-	char name[65] = "", id[65];
-	uint32_t pid = p->pid, code = p->code;
-	/* Nobody can attach to it, so nobody else forgets it; it is ours until then. */
-	bool init = false, unwatched = p->sockets[1] < 0;
+	char name[65] = "";
+	bool init = false;
 
-	snprintf(id, sizeof(id), "%s", p->container);
 	pthread_mutex_lock(&s->lock);
-	c = container_by_name(s, id);
+	c = container_by_name(s, p->container);
 	if (c) {
 		snprintf(name, sizeof(name), "%s", c->name);
 		init = c->init == p;
@@ -75,13 +72,14 @@ static void on_end(void *arg, struct process *p)
 	}
 	eventfd_write(p->ended_fd, 1);
 	pthread_mutex_unlock(&s->lock);
-	/* From here on it may be gone. */
 	if (init)
-		supervisor_event(s, "exit", name, "exit_code", code);
+		supervisor_event(s, "exit", name, "exit_code", p->code);
 	else if (c)
-		supervisor_event(s, "exec-exit", name, "pid", pid);
-	if (unwatched)
+		supervisor_event(s, "exec-exit", name, "pid", p->pid);
+	/* Nobody can attach to it, so nobody else forgets it. */
+	if (p->sockets[1] < 0)
 		forget_exec(s, p);
+	process_unref(s, p);
 }
 
 /* A command line as `ps` shows it. */
@@ -171,10 +169,8 @@ static int attached(struct client *client, struct process *p, struct json_object
 
 	process_take(p, message, &fds);
 	ret = control_send(client->fd, message, &fds, err);
-	if (ret == 0) {
-		process_sent(p);
+	if (ret == 0)
 		ret = serve_session(client, p, err);
-	}
 	leave(s, p);
 	return ret;
 }
@@ -244,7 +240,7 @@ int serve_start_container(struct client *client, struct json_object *request, st
 /* The process that a request means: the init of "container", or with "pid" an exec in it. A reference, or NULL with @err. */
 static struct process *find_process(struct supervisor *s, struct json_object *request, struct gcs_error *err)
 {
-	uint32_t pid = (uint32_t)get_number(request, "pid");
+	int64_t pid = get_number(request, "pid");
 	struct container *c = container_find(s, request, err);
 	struct process *p = NULL;
 
@@ -254,12 +250,12 @@ static struct process *find_process(struct supervisor *s, struct json_object *re
 		gcs_fail(err, 0, HR_FAIL, "container %s has not been started; `uvmctl start %s` does", c->name, c->name);
 		return NULL;
 	}
-	if (!pid || pid == c->init->pid)
+	if (!json_object_object_get_ex(request, "pid", NULL) || pid == c->init->pid)
 		return process_ref(c->init);
 	LIST_FOREACH(p, &c->execs, link)
 		if (p->pid == pid)
 			return process_ref(p);
-	gcs_fail(err, 0, HR_FAIL, "container %s has no process %u that `exec` started", c->name, pid);
+	gcs_fail(err, 0, HR_FAIL, "container %s has no process %lld that `exec` started", c->name, (long long)pid);
 	return NULL;
 }
 

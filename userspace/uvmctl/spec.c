@@ -134,23 +134,49 @@ static struct json_object *mounts(void)
 	return a;
 }
 
-static struct json_object *linux_part(void)
+/* What containerd says of pods, and the agent knows a sandbox container and its workloads by. */
+static struct json_object *annotations(const struct spec_options *o)
 {
-	static const char *const namespaces[] = { "pid", "ipc", "uts", "mount", "network", LIST_END };
+	struct json_object *a = json_object_new_object();
+
+	set_string(a, "io.kubernetes.cri.container-type", o->sandbox_pid ? "container" : "sandbox");
+	set_string(a, "io.kubernetes.cri.sandbox-id", o->pod);
+	/* There are no network interfaces to wait for. */
+	if (!o->sandbox_pid)
+		set_string(a, "io.microsoft.cri.skip-pod-networking", "true");
+	return a;
+}
+
+static struct json_object *namespaces(uint32_t sandbox_pid)
+{
+	static const struct {
+		const char *type, *file; /* of the sandbox's process; NULL: it is the container's own in any case */
+	} list[] = { { "pid", NULL }, { "mount", NULL }, { "ipc", "ipc" }, { "uts", "uts" }, { "network", "net" } };
+	struct json_object *a = json_object_new_array();
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		struct json_object *ns = json_object_new_object();
+
+		set_string(ns, "type", list[i].type);
+		snprintf(path, sizeof(path), "/proc/%u/ns/%s", sandbox_pid, list[i].file ?: "");
+		if (sandbox_pid && list[i].file)
+			set_string(ns, "path", path);
+		json_object_array_add(a, ns);
+	}
+	return a;
+}
+
+static struct json_object *linux_part(uint32_t sandbox_pid)
+{
 	static const char *const masked[] = { "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
 					      "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware",
 					      "/proc/scsi", LIST_END };
 	static const char *const read_only[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
 						 LIST_END };
-	struct json_object *o = json_object_new_object(), *a = json_object_new_array();
+	struct json_object *o = json_object_new_object();
 
-	for (const char *const *n = namespaces; *n; n++) {
-		struct json_object *ns = json_object_new_object();
-
-		set_string(ns, "type", *n);
-		json_object_array_add(a, ns);
-	}
-	json_object_object_add(o, "namespaces", a);
+	json_object_object_add(o, "namespaces", namespaces(sandbox_pid));
 	json_object_object_add(o, "maskedPaths", strings(masked));
 	json_object_object_add(o, "readonlyPaths", strings(read_only));
 	return o;
@@ -164,8 +190,12 @@ struct json_object *spec_build(const struct spec_options *o)
 	json_object_object_add(s, "process", spec_process(o));
 	set_string(root, "path", o->root);
 	json_object_object_add(s, "root", root);
-	set_string(s, "hostname", o->hostname);
+	/* A pod has one name, its sandbox container's. */
+	if (!o->sandbox_pid)
+		set_string(s, "hostname", o->hostname);
 	json_object_object_add(s, "mounts", mounts());
-	json_object_object_add(s, "linux", linux_part());
+	json_object_object_add(s, "linux", linux_part(o->sandbox_pid));
+	if (o->pod)
+		json_object_object_add(s, "annotations", annotations(o));
 	return s;
 }

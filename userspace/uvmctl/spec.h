@@ -17,6 +17,8 @@ struct spec_options {
 	const char *user;     /* UID[:GID], or a name that the agent looks up; NULL: root */
 	bool terminal;
 	uint16_t rows, columns; /* of the terminal; 0: not known */
+	const char *pod;	/* the id of its pod's sandbox container, also if that is what it is; NULL: it is no pod's */
+	uint32_t sandbox_pid;	/* the sandbox container's first process, whose namespaces it gets; 0: it is the sandbox container */
 };
 
 struct json_object *spec_build(const struct spec_options *o);

@@ -86,17 +86,16 @@ void spool_stop(struct spool *s)
 	s->event = NULL;
 }
 
-int spool_file(struct spool *s)
+int spool_file(const struct spool *s)
 {
-	if (s->file >= 0)
-		lseek(s->file, 0, SEEK_SET);
 	return s->file;
 }
 
-void spool_sent(struct spool *s)
+void spool_settle(struct spool *s)
 {
-	if (s->file >= 0)
-		close(s->file);
+	if (s->file < 0 || lseek(s->file, 0, SEEK_CUR) < s->size)
+		return;
+	close(s->file);
 	s->file = -1;
 	s->size = 0;
 }

@@ -15,8 +15,11 @@ void spool_free(struct spool *s);
 int spool_start(struct spool *s, struct gcs_error *err);
 void spool_stop(struct spool *s);
 
-/* When stopped: the file, for who reads it from its start; -1: nothing has come. spool_sent(): somebody has it now. */
-int spool_file(struct spool *s);
-void spool_sent(struct spool *s);
+/*
+ * When stopped: the file; -1: nothing has come. Who reads it leaves its offset behind what he has done with. spool_settle(): nobody
+ * reads it any more; it is kept if it was not read to its end.
+ */
+int spool_file(const struct spool *s);
+void spool_settle(struct spool *s);
 
 #endif

@@ -17,6 +17,9 @@
 
 #define NAME_LENGTH 64
 #define LOCK "lock"
+#define MARK "a UVM of uvmctl\n" /* what is in it: others have files of this name too */
+/* What a directory is called until it is complete, and when it is not any more. */
+#define UNFINISHED ".unfinished"
 /* Held for a moment by who makes, finds or removes directories; starts with a dot, as no UVM's name does. */
 #define STATE_LOCK ".lock"
 #define ALNUM "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -66,12 +69,12 @@ static int open_uvm(int state_fd, const char *name)
 	return openat(state_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Does the supervisor live? The state lock is held, so that nobody else asks at the same time. */
-static bool lives(int dir_fd)
+/* Is it a directory that we have made? Others are left alone, whatever is in them. */
+static bool is_ours(int lock_fd)
 {
-	_cleanup_close_ int fd = openat(dir_fd, LOCK, O_RDONLY | O_CLOEXEC);
+	char mark[sizeof(MARK)];
 
-	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	return pread(lock_fd, mark, sizeof(mark), 0) == sizeof(MARK) - 1 && !memcmp(mark, MARK, sizeof(MARK) - 1);
 }
 
 /* With the state lock. The names that we give to files are all that there can be. */
@@ -85,42 +88,68 @@ static void remove_dir(int state_fd, const char *name)
 	unlinkat(state_fd, name, AT_REMOVEDIR);
 }
 
-/* With the state lock: the directory if its supervisor lives; else it is removed, and -1. */
-static int find(int state_fd, const char *name)
+/* With the state lock. In one step it is no UVM's any more: one that is removed in part would be nobody's. */
+static void remove_uvm(int state_fd, const char *name)
 {
-	_cleanup_close_ int dir_fd = open_uvm(state_fd, name);
+	remove_dir(state_fd, UNFINISHED);
+	if (renameat(state_fd, name, state_fd, UNFINISHED) == 0)
+		remove_dir(state_fd, UNFINISHED);
+}
+
+/*
+ * With the state lock: the directory of the UVM if its supervisor lives. -1 with @err: err->err is ENOENT if there is none, or has been
+ * removed now that its supervisor does not live; anything else says that this is not known.
+ */
+static int find(int state_fd, const char *name, struct gcs_error *err)
+{
+	_cleanup_close_ int dir_fd = open_uvm(state_fd, name), lock_fd = dir_fd < 0 ? -1 : openat(dir_fd, LOCK, O_RDONLY | O_CLOEXEC);
 
 	if (dir_fd < 0)
+		return gcs_fail(err, errno, HR_FAIL, "UVM %s", name);
+	if (lock_fd < 0 || !is_ours(lock_fd)) {
+		gcs_fail(err, 0, HR_FAIL, "%s in the state directory is not a UVM's%s%s", name, lock_fd < 0 && errno != ENOENT ? ": " : "",
+			 lock_fd < 0 && errno != ENOENT ? strerror(errno) : "");
 		return -1;
-	if (lives(dir_fd))
-		return steal_fd(&dir_fd);
-	remove_dir(state_fd, name);
-	return -1;
+	}
+	if (flock(lock_fd, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? steal_fd(&dir_fd) : gcs_fail(err, errno, HR_FAIL, "UVM %s: its lock", name);
+	remove_uvm(state_fd, name);
+	return gcs_fail(err, ENOENT, HR_FAIL, "UVM %s", name);
+}
+
+/* Made under another name, so that there is none without its lock. */
+static int make_uvm(int state_fd, const char *name, int *lock_fd, struct gcs_error *err)
+{
+	_cleanup_close_ int dir_fd = -1, lock = -1;
+
+	remove_dir(state_fd, UNFINISHED);
+	if (mkdirat(state_fd, UNFINISHED, 0700) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "UVM %s: make its state directory", name);
+	dir_fd = open_uvm(state_fd, UNFINISHED);
+	lock = dir_fd < 0 ? -1 : openat(dir_fd, LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0 || write(lock, MARK, sizeof(MARK) - 1) != sizeof(MARK) - 1 ||
+	    renameat(state_fd, UNFINISHED, state_fd, name) < 0) {
+		gcs_fail(err, errno, HR_FAIL, "UVM %s: make its state directory", name);
+		remove_dir(state_fd, UNFINISHED);
+		return -1;
+	}
+	*lock_fd = steal_fd(&lock);
+	return steal_fd(&dir_fd);
 }
 
 int state_claim(int state_fd, const char *name, int *lock_fd, struct gcs_error *err)
 {
-	_cleanup_close_ int state_lock = -1, dir_fd = -1, lock = -1;
+	_cleanup_close_ int state_lock = -1, dir_fd = -1;
 
 	if (state_check_name("UVM", name, err) < 0)
 		return -1;
 	state_lock = lock_state(state_fd, err);
 	if (state_lock < 0)
 		return -1;
-	dir_fd = find(state_fd, name);
+	dir_fd = find(state_fd, name, err);
 	if (dir_fd >= 0)
 		return gcs_fail(err, 0, HR_FAIL, "UVM %s runs already; `uvmctl down %s` ends it", name, name);
-	if (mkdirat(state_fd, name, 0700) < 0)
-		return gcs_fail(err, errno, HR_FAIL, "UVM %s: make its state directory", name);
-	dir_fd = open_uvm(state_fd, name);
-	lock = dir_fd < 0 ? -1 : openat(dir_fd, LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0) {
-		gcs_fail(err, errno, HR_FAIL, "UVM %s: lock its state directory", name);
-		remove_dir(state_fd, name);
-		return -1;
-	}
-	*lock_fd = steal_fd(&lock);
-	return steal_fd(&dir_fd);
+	return err->err == ENOENT ? make_uvm(state_fd, name, lock_fd, err) : -1;
 }
 
 int state_find(int state_fd, const char *name, struct gcs_error *err)
@@ -133,19 +162,28 @@ int state_find(int state_fd, const char *name, struct gcs_error *err)
 	state_lock = lock_state(state_fd, err);
 	if (state_lock < 0)
 		return -1;
-	dir_fd = find(state_fd, name);
-	if (dir_fd >= 0)
+	dir_fd = find(state_fd, name, err);
+	if (dir_fd >= 0 || err->err != ENOENT)
 		return dir_fd;
 	gcs_fail(err, 0, HR_FAIL, "no UVM %s runs; `uvmctl up %s` starts it", name, name);
 	err->err = ENOENT;
 	return -1;
 }
 
-void state_remove(int state_fd, const char *name)
+void state_remove(int state_fd, const char *name, int dir_fd)
 {
 	_cleanup_close_ int state_lock = lock_state(state_fd, NULL);
+	struct stat ours, there;
 
-	remove_dir(state_fd, name);
+	/* If somebody has removed it, the name may be another one's by now. */
+	if (state_lock >= 0 && fstat(dir_fd, &ours) == 0 && fstatat(state_fd, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+		remove_uvm(state_fd, name);
+}
+
+bool state_is_there(int dir_fd)
+{
+	return faccessat(dir_fd, LOCK, F_OK, 0) == 0 || errno != ENOENT;
 }
 
 void state_wait_gone(int dir_fd)
@@ -171,9 +209,12 @@ char **state_names(int state_fd, struct gcs_error *err)
 	size_t count = 0;
 
 	while (dir && names && (entry = readdir(dir))) {
-		_cleanup_close_ int dir_fd = entry->d_name[0] == '.' ? -1 : find(state_fd, entry->d_name);
+		_cleanup_close_ int dir_fd = -1;
+		struct gcs_error not_ours;
 
-		if (dir_fd < 0)
+		/* Also one of which it is not known: who asks it will be told why. */
+		dir_fd = state_check_name("UVM", entry->d_name, &not_ours) < 0 ? -1 : find(state_fd, entry->d_name, &not_ours);
+		if (dir_fd < 0 && (not_ours.err == ENOENT || not_ours.err == ENOTDIR || !not_ours.err))
 			continue;
 		more = reallocarray(names, count + 2, sizeof(*names));
 		if (!more)

@@ -9,6 +9,8 @@
 #ifndef UVMCTL_STATE_H
 #define UVMCTL_STATE_H
 
+#include <stdbool.h>
+
 #include "error.h"
 
 #define STATE_LOG "log"
@@ -30,8 +32,11 @@ int state_claim(int state_fd, const char *name, int *lock_fd, struct gcs_error *
 /* The directory of UVM @name, which runs; -1 with @err: err->err is ENOENT if none does. */
 int state_find(int state_fd, const char *name, struct gcs_error *err);
 
-/* Remove the directory of a UVM, whose lock the caller has. */
-void state_remove(int state_fd, const char *name);
+/* Remove the directory of a UVM, @dir_fd, whose lock the caller has. */
+void state_remove(int state_fd, const char *name, int dir_fd);
+
+/* Is it still there? The user's, or another one's, tidiness may have removed it. */
+bool state_is_there(int dir_fd);
 
 /* Wait until nobody holds the lock of the UVM with directory @dir_fd. */
 void state_wait_gone(int dir_fd);

@@ -134,6 +134,9 @@ static int watch_files(struct supervisor *s)
 		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", s->dir_fd, names[i]);
 		inotify_add_watch(notify, path, IN_MODIFY);
 	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->dir_fd);
+	if (notify >= 0)
+		inotify_add_watch(notify, path, IN_DELETE);
 	return notify;
 }
 
@@ -146,16 +149,19 @@ static void run(struct supervisor *s, int signal_fd)
 			      { .fd = signal_fd, .events = POLLIN },
 			      { .fd = watch_files(s), .events = POLLIN } };
 	_cleanup_free_ char *how = NULL;
+	bool unreachable = false;
 
 	for (;;) {
 		if (poll(p, 5, -1) < 0)
 			continue;
 		if (p[4].revents)
 			trim_files(s, p[4].fd);
-		if (p[0].revents || p[1].revents || p[2].revents || p[3].revents)
+		/* A session's end removes $XDG_RUNTIME_DIR: nobody could reach us any more. */
+		unreachable = !state_is_there(s->dir_fd);
+		if (unreachable || p[0].revents || p[1].revents || p[2].revents || p[3].revents)
 			break;
 	}
-	if (p[2].revents || p[3].revents) {
+	if (unreachable || p[2].revents || p[3].revents) {
 		mark_ended(s, "it was taken down");
 		uvm_switch_off(&s->uvm);
 		return;
@@ -202,5 +208,5 @@ void supervise(const char *name, const struct options *given, int state_fd, int 
 	end_clients(&s);
 	/* What is not freed here ends with us: threads may still look at it. */
 	vm_kill(s.uvm.vm);
-	state_remove(state_fd, name);
+	state_remove(state_fd, name, dir_fd);
 }

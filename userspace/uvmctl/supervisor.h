@@ -25,6 +25,7 @@ struct container {
 	enum container_state state;
 	struct container_parts parts;
 	struct json_object *request; /* as it was asked for */
+	struct container *pod; /* its pod's sandbox container, maybe itself, which lives longer; NULL: it is no pod's */
 	bool tty, interactive;
 	bool remove; /* when somebody who is attached has its exit code */
 	time_t created;

@@ -38,7 +38,7 @@ int verb_failed(const struct gcs_error *err, bool json)
 }
 
 /* The image is read by who asks, so that nobody gets at files by the supervisor that are not his. */
-int container_create(const struct options *o, bool remove, struct json_object **answer, struct gcs_error *err)
+int container_create(const struct options *o, bool remove, bool sandbox, struct json_object **answer, struct gcs_error *err)
 {
 	struct json_object *request = client_new("create", NULL);
 	__attribute__((cleanup(image_close))) struct image image = { .layer_count = 0 };
@@ -49,6 +49,10 @@ int container_create(const struct options *o, bool remove, struct json_object **
 
 	if (o->name)
 		set_string(request, "name", o->name);
+	if (o->pod)
+		set_string(request, "pod", o->pod);
+	if (sandbox)
+		set_true(request, "sandbox");
 	set_string(request, "image", o->operands[0]);
 	set_number(request, "scratch", (int64_t)o->scratch_size);
 	json_object_object_add(request, "tty", json_object_new_boolean(o->tty));
@@ -81,7 +85,7 @@ int verb_create(struct options *o)
 	_cleanup_json_ struct json_object *answer = NULL;
 	struct gcs_error err = { 0 };
 
-	if (container_create(o, false, &answer, &err) < 0)
+	if (container_create(o, false, false, &answer, &err) < 0)
 		return verb_failed(&err, o->json);
 	printf("%s\n", get_string(answer, "name"));
 	return 0;
@@ -126,7 +130,7 @@ static struct json_object *rows_of(struct json_object *containers)
 int verb_ps(struct options *o)
 {
 	static const struct table_column columns[] = { { "CONTAINER", "name" }, { "STATE", "state" }, { "PID", "pid" },
-						       { "CODE", "exit_code" }, { "IMAGE", "image" }, { "COMMAND", "command" } };
+						       { "CODE", "exit_code" }, { "POD", "pod" }, { "IMAGE", "image" }, { "COMMAND", "command" } };
 	_cleanup_json_ struct json_object *answer = NULL, *rows = NULL;
 	struct gcs_error err = { 0 };
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* `uvmctl start`, `attach`, `exec`, `kill`, `wait`, and `run` in a UVM that runs: processes of containers. */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,7 +41,7 @@ int verb_run_in(struct options *o)
 	const char *name;
 	int ret;
 
-	if (container_create(o, !o->detach, &answer, &err) < 0)
+	if (container_create(o, !o->detach, false, &answer, &err) < 0)
 		return verb_failed(&err, o->json);
 	name = get_string(answer, "name");
 	ret = start(o, name, !o->detach, NULL);
@@ -48,19 +50,32 @@ int verb_run_in(struct options *o)
 	return ret;
 }
 
-/* An exec's process by its PID, as `ps` shows it. */
-static void set_pid(struct json_object *request, const struct options *o)
+/* With an exec's process by its PID, as `ps` shows it: what does not look like one must not be the container's first process. */
+static struct json_object *request_for_process(const struct options *o, const char *verb)
 {
-	if (o->operand_count > 1)
-		set_number(request, "pid", atoll(o->operands[1]));
+	struct json_object *request;
+	unsigned long pid = 0;
+	char *end = NULL;
+
+	if (o->operand_count > 1) {
+		errno = 0;
+		pid = strtoul(o->operands[1], &end, 10);
+		if (errno || *o->operands[1] < '1' || *o->operands[1] > '9' || *end || pid > INT_MAX) {
+			fprintf(stderr, "uvmctl: %s: PID '%s': not a number as `uvmctl ps` shows it\n", verb, o->operands[1]);
+			return NULL;
+		}
+	}
+	request = client_new(verb, o->operands[0]);
+	if (pid)
+		set_number(request, "pid", (int64_t)pid);
+	return request;
 }
 
 int verb_attach(struct options *o)
 {
-	struct json_object *request = client_new("attach", o->operands[0]);
+	struct json_object *request = request_for_process(o, "attach");
 
-	set_pid(request, o);
-	return client_session(o, request, NULL);
+	return request ? client_session(o, request, NULL) : EXIT_OWN;
 }
 
 int verb_exec(struct options *o)
@@ -83,9 +98,10 @@ int verb_exec(struct options *o)
 
 int verb_kill(struct options *o)
 {
-	struct json_object *request = client_new("kill", o->operands[0]);
+	struct json_object *request = request_for_process(o, "kill");
 
-	set_pid(request, o);
+	if (!request)
+		return EXIT_OWN;
 	set_number(request, "signal", o->signal);
 	return simple(o, request);
 }
@@ -93,10 +109,11 @@ int verb_kill(struct options *o)
 int verb_wait(struct options *o)
 {
 	_cleanup_json_ struct json_object *answer = NULL;
-	struct json_object *request = client_new("wait", o->operands[0]);
+	struct json_object *request = request_for_process(o, "wait");
 	struct gcs_error err = { 0 };
 
-	set_pid(request, o);
+	if (!request)
+		return EXIT_OWN;
 	if (client_request(o->in, request, &answer, &err) < 0)
 		return verb_failed(&err, o->json);
 	printf("%lld\n", (long long)get_number(answer, "exit_code"));

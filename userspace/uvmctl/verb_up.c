@@ -78,7 +78,7 @@ static int up(const struct options *o, const char *name, struct gcs_error *err)
 	if (dir_fd < 0)
 		return -1;
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
-		state_remove(state_fd, name);
+		state_remove(state_fd, name, dir_fd);
 		return gcs_fail(err, errno, HR_FAIL, "pipe");
 	}
 	from = pipe_fds[0];
@@ -89,7 +89,7 @@ static int up(const struct options *o, const char *name, struct gcs_error *err)
 	}
 	close(pipe_fds[1]);
 	if (pid < 0) {
-		state_remove(state_fd, name);
+		state_remove(state_fd, name, dir_fd);
 		return gcs_fail(err, errno, HR_FAIL, "fork");
 	}
 	/* Only the supervisor has the lock now. */

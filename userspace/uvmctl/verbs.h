@@ -18,8 +18,8 @@ int verb_ls(struct options *o);
 int verb_create(struct options *o);
 int verb_rm(struct options *o);
 int verb_ps(struct options *o);
-/* Create one of o's image and command, to be removed or not when who is attached to it has its exit code. -1 with @err. */
-int container_create(const struct options *o, bool remove, struct json_object **answer, struct gcs_error *err);
+/* Create one of o's image and command, @sandbox: for a pod of its own, to be removed or not when who is attached to it has its exit code. -1 with @err. */
+int container_create(const struct options *o, bool remove, bool sandbox, struct json_object **answer, struct gcs_error *err);
 
 /* verb_process.c */
 int verb_run_in(struct options *o);
@@ -28,6 +28,10 @@ int verb_attach(struct options *o);
 int verb_exec(struct options *o);
 int verb_kill(struct options *o);
 int verb_wait(struct options *o);
+
+/* verb_pod.c */
+int verb_pod_create(struct options *o);
+int verb_pod_rm(struct options *o);
 
 /* verb_logs.c */
 int verb_logs(struct options *o);
