@@ -4,7 +4,7 @@
 # UVMs in the background: up, down, ls, and containers in them: create, start, attach, exec, kill, wait, rm, ps; one UVM for all that
 # leaves it alive, two more for what does not. Needs root.
 . "$(dirname "$0")/lib.sh"
-plan 40
+plan 42
 make_image "$work/image"
 mke2fs -q -t ext4 -d "$work/image" "$work/image.ext4" 64M > "$work/out"
 image=$work/image.ext4
@@ -46,7 +46,14 @@ UVMCTL_UVM=$work/nothing ctl up one
 refused "$work/nothing/vmlinuz" 'No such file' && [ ! -e "$UVMCTL_STATE/one" ]
 result $? "a UVM that does not come up says why and leaves nothing"
 
-TMPDIR=$work/small ctl up one
+mkdir "$work/others"
+UVMCTL_STATE=$work/others ctl ls
+refused "$work/others" 'not yours alone' UVMCTL_STATE
+result $? "a state directory in which others can write is refused"
+
+# Relative to where we are, not to where the supervisor is.
+cd "$work" || exit 1
+TMPDIR=small UVMCTL_UVM=$(realpath --relative-to . "${UVMCTL_UVM:-$top/build/uvm}") ctl up one
 [ $code -eq 0 ] && says one && ctl ls && grep -q '^one  *running' "$work/out"
 result $? "up"
 ctl up one
@@ -89,6 +96,10 @@ result $ok "errors of every verb"
 ctl create /etc/hostname && refused 'not a directory, a tar or an ext4' && ctl create --name bad "$image" /no/such/command
 [ $code -eq 127 ] && said /no/such/command && ctl ps && [ "$(wc -l < "$work/out")" -eq 1 ]
 result $? "a create that fails leaves nothing"
+# A name with such words is not what a command that is not there says.
+ctl rm executable
+[ $code -eq 125 ] && said 'no container executable'
+result $? "a container that is not found is not a command that is not"
 
 ctl run --in one "$image" sh -c 'echo in; exit 9'
 [ $code -eq 9 ] && says in && ctl ps && [ "$(wc -l < "$work/out")" -eq 1 ]

@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "kvm.h"
 #include "jsonset.h"
+#include "thread.h"
 #include "timing.h"
 
 #define ENTROPY_BYTES 512
@@ -121,14 +122,22 @@ int uvm_boot(struct uvm *u, const struct options *o, struct json_object *figures
 	return try_boot(u, o, ACCEL_TCG, false, figures, err);
 }
 
+static void *switch_off(void *arg)
+{
+	struct uvm *u = arg;
+
+	/* There is no answer to this one: the VM is gone. */
+	request_drop(bridge_send(u->guest.bridge, MSG_SHUTDOWN_FORCED, NULL_GUID, NULL, NULL));
+	return NULL;
+}
+
 bool uvm_switch_off(struct uvm *u)
 {
-	/* There is no answer to this one: the VM is gone. */
-	struct request *request = bridge_send(u->guest.bridge, MSG_SHUTDOWN_FORCED, NULL_GUID, NULL, NULL);
 	struct pollfd p = { .fd = u->watch.vm_fd, .events = POLLIN };
 
-	request_drop(request);
-	return request && poll(&p, 1, POWER_OFF_MS) == 1;
+	/* A guest that does not read must not hold up who is about to end it. */
+	u->switching_off = thread_start(&u->off, switch_off, u) == 0;
+	return u->switching_off && poll(&p, 1, POWER_OFF_MS) == 1;
 }
 
 void uvm_end(struct uvm *u, bool orderly)
@@ -136,6 +145,11 @@ void uvm_end(struct uvm *u, bool orderly)
 	if (orderly)
 		uvm_switch_off(u);
 	vm_end(u->vm, 0);
+	if (u->switching_off) {
+		bridge_end(u->guest.bridge);
+		pthread_join(u->off, NULL);
+		u->switching_off = false;
+	}
 	bridge_close(u->guest.bridge);
 	ports_close(u->ports);
 	tail_stop(u->log);

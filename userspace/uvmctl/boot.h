@@ -3,6 +3,8 @@
 #ifndef UVMCTL_BOOT_H
 #define UVMCTL_BOOT_H
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "guest.h"
@@ -16,6 +18,8 @@ struct uvm {
 	struct vm *vm;
 	struct tail *log;
 	struct guest guest;
+	bool switching_off; /* by this thread */
+	pthread_t off;
 };
 
 /*

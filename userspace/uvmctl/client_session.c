@@ -83,8 +83,8 @@ static int live(struct attached *a, const struct options *o, struct json_object 
 		ret = client_hear(a->control, NULL, &end, err);
 	if (ret == 0)
 		ret = session_finish(&a->session, err);
-	else
-		session_detach(&a->session);
+	else if (ret > 0 && session_detach(&a->session, err) < 0)
+		ret = -1;
 	if (end)
 		*code = (uint32_t)get_number(end, "exit_code");
 	return ret;

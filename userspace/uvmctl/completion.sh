@@ -56,6 +56,7 @@ _uvmctl()
 	esac
 	case $verb:$operands in
 	run:0 | create:0 | vsock-backend:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+	pod:0) mapfile -t COMPREPLY < <(compgen -W "create rm" -- "$current") ;;
 	image:0) mapfile -t COMPREPLY < <(compgen -W "$(_uvmctl_actions "$program")" -- "$current") ;;
 	image:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
 	down:0) mapfile -t COMPREPLY < <(compgen -W "$(_uvmctl_names "$program" ls)" -- "$current") ;;

@@ -345,6 +345,7 @@ int options_parse(const struct verb *verb, int argc, char **argv, struct options
 	struct option options[OPTION_COUNT + 1];
 	char letters[2 * OPTION_COUNT + 2];
 	const char *accel = getenv("UVMCTL_ACCEL");
+	char *absolute;
 	int opt, ret;
 
 	*o = (struct options){ .memory_mib = 1024, .log_fd = -1, .boot_timeout_s = 120, .signal = SIGTERM,
@@ -377,7 +378,15 @@ int options_parse(const struct verb *verb, int argc, char **argv, struct options
 	}
 	if (!o->uvm_dir)
 		o->uvm_dir = find_uvm();
-	return o->uvm_dir ? 0 : wrong("--uvm", "", strerror(ENOMEM));
+	if (!o->uvm_dir)
+		return wrong("--uvm", "", strerror(ENOMEM));
+	/* A supervisor's working directory is another one. One that is not there is named as it was given. */
+	absolute = realpath(o->uvm_dir, NULL);
+	if (absolute) {
+		free(o->uvm_dir);
+		o->uvm_dir = absolute;
+	}
+	return 0;
 }
 
 void options_free(struct options *o)

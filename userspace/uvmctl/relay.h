@@ -24,10 +24,7 @@ int relay_done_fd(const struct relay *r);
 /* Free a relay that has ended and return the number of bytes copied; one that has not is left to the end of uvmctl. */
 uint64_t relay_finish(struct relay *r);
 
-/*
- * End and free it, with the connection as it is for who has it too: what was read from the guest is written first. NULL is
- * fine.
- */
+/* It is to end with the connection as it is, for who has it too: what was read from the guest is written first. NULL is fine. */
 void relay_stop(struct relay *r);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Who connects to the supervisor: a thread that does what one request asks for, step by step, whether its client lives or not. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -45,7 +46,8 @@ static int serve_down(struct client *c, struct json_object *request, struct json
 
 	pthread_mutex_lock(&s->lock);
 	LIST_FOREACH(container, &s->containers, link)
-		running += container->state == CONTAINER_RUNNING;
+		running += container->state == CONTAINER_RUNNING || container->state == CONTAINER_STARTING;
+	s->going_down |= !running || get_true(request, "force");
 	pthread_mutex_unlock(&s->lock);
 	if (running && !get_true(request, "force"))
 		return gcs_fail(err, 0, HR_FAIL, "UVM %s: %d container%s still running; `uvmctl down -f %s` ends %s too", s->name, running,
@@ -92,6 +94,14 @@ static int dispatch(struct client *c, struct json_object *request, struct json_o
 	return gcs_fail(err, 0, HR_FAIL, "the supervisor of UVM %s does not know '%s': is it of another version?", c->s->name, verb ?: "");
 }
 
+static bool vm_has_ended(struct supervisor *s)
+{
+	struct pollfd p[] = { { .fd = s->uvm.watch.vm_fd, .events = POLLIN },
+			      { .fd = bridge_ended_fd(s->uvm.guest.bridge), .events = POLLIN } };
+
+	return poll(p, 2, 0) > 0;
+}
+
 /* Whatever has failed when the VM was gone has failed for that reason. */
 static void answer_error(struct client *c, const struct gcs_error *err)
 {
@@ -101,6 +111,9 @@ static void answer_error(struct client *c, const struct gcs_error *err)
 
 	snprintf(text, sizeof(text), "%s", err->text);
 	pthread_mutex_lock(&s->lock);
+	/* The VM's end is known here before it is known why; that comes soon. */
+	while (s->state == UVM_RUNNING && vm_has_ended(s))
+		pthread_cond_wait(&s->changed, &s->lock);
 	if (s->state == UVM_ENDED)
 		snprintf(text, sizeof(text), "UVM %s has ended: %s", s->name, s->why);
 	pthread_mutex_unlock(&s->lock);

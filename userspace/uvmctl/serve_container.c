@@ -282,7 +282,7 @@ void container_reap(struct supervisor *s, const char *id)
 
 	pthread_mutex_lock(&s->lock);
 	c = container_by_name(s, id);
-	if (c && c->remove && c->state == CONTAINER_EXITED)
+	if (c && c->remove && (c->state == CONTAINER_EXITED || c->state == CONTAINER_CREATED))
 		c->state = CONTAINER_REMOVING;
 	else
 		c = NULL;

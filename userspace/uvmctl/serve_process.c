@@ -73,7 +73,7 @@ static void on_end(void *arg, struct process *p)
 	eventfd_write(p->ended_fd, 1);
 	pthread_mutex_unlock(&s->lock);
 	if (init)
-		supervisor_event(s, "exit", name, "exit_code", p->code);
+		supervisor_event(s, "exit", name, p->failure.hr == HR_OK ? "exit_code" : NULL, p->code);
 	else if (c)
 		supervisor_event(s, "exec-exit", name, "pid", p->pid);
 	/* Nobody can attach to it, so nobody else forgets it. */
@@ -204,6 +204,10 @@ int serve_start_container(struct client *client, struct json_object *request, st
 
 	pthread_mutex_lock(&s->lock);
 	c = container_find(s, request, err);
+	if (c && s->going_down) {
+		gcs_fail(err, 0, HR_FAIL, "UVM %s is going down", s->name);
+		c = NULL;
+	}
 	if (c && c->state != CONTAINER_CREATED) {
 		gcs_fail(err, 0, HR_FAIL, "container %s has been started already", c->name);
 		c = NULL;
@@ -224,8 +228,10 @@ int serve_start_container(struct client *client, struct json_object *request, st
 	}
 	memcpy(id, c->parts.id, sizeof(id));
 	pthread_mutex_unlock(&s->lock);
-	if (ret < 0)
+	if (ret < 0) {
+		container_reap(s, id);
 		return -1;
+	}
 	set_number(answer, "pid", p->pid);
 	if (attach)
 		ret = attached(client, p, answer, err);

@@ -133,7 +133,8 @@ int session_wait(struct session *s, int exit_fd, int vm_fd, struct gcs_error *er
 	return s->tty ? take_signals(s, TAKE_RAW, err) : 0;
 }
 
-int session_finish(struct session *s, struct gcs_error *err)
+/* Of stdin, from @first on, nothing is waited for: its reader may wait for a key. */
+static int finish(struct session *s, int first, struct gcs_error *err)
 {
 	struct watch patience = { .vm_fd = -1, .signal_fd = s->signal_fd };
 	struct signalfd_siginfo info;
@@ -141,7 +142,7 @@ int session_finish(struct session *s, struct gcs_error *err)
 	for (int i = 0; i < 3; i++) {
 		if (!s->relays[i])
 			continue;
-		if (i && watch_wait(&patience, relay_done_fd(s->relays[i]), POLLIN, -1, "the output to be taken", err) < 0) {
+		if (i >= first && watch_wait(&patience, relay_done_fd(s->relays[i]), POLLIN, -1, "the output to be taken", err) < 0) {
 			if (err->err == EINTR && read(s->signal_fd, &info, sizeof(info)) == sizeof(info))
 				s->signal = (int)info.ssi_signo;
 			return -1;
@@ -152,12 +153,16 @@ int session_finish(struct session *s, struct gcs_error *err)
 	return 0;
 }
 
-void session_detach(struct session *s)
+int session_finish(struct session *s, struct gcs_error *err)
 {
-	for (int i = 0; i < 3; i++) {
+	return finish(s, 1, err);
+}
+
+int session_detach(struct session *s, struct gcs_error *err)
+{
+	for (int i = 0; i < 3; i++)
 		relay_stop(s->relays[i]);
-		s->relays[i] = NULL;
-	}
+	return finish(s, 0, err);
 }
 
 void session_end(struct session *s)

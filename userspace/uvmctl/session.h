@@ -49,8 +49,8 @@ int session_wait(struct session *s, int exit_fd, int vm_fd, struct gcs_error *er
 /* The process has ended: whatever it has written is written before this returns; only a signal ends that. */
 int session_finish(struct session *s, struct gcs_error *err);
 
-/* Leave the process as it is, nothing that it has written in our hands. */
-void session_detach(struct session *s);
+/* Leave the process as it is, nothing that it has written in our hands; only a signal ends that: -1 with @err. */
+int session_detach(struct session *s, struct gcs_error *err);
 
 /* The terminal is as it was. In any case, the last thing; may be called twice. */
 void session_end(struct session *s);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "control.h"
 
 #define NAME_LENGTH 64
 #define LOCK "lock"
@@ -41,14 +42,21 @@ int state_open(struct gcs_error *err)
 {
 	const char *given = getenv("UVMCTL_STATE"), *runtime = getenv("XDG_RUNTIME_DIR");
 	_cleanup_free_ char *path = NULL;
-	int fd;
+	_cleanup_close_ int fd = -1;
+	struct stat st;
 
 	if (asprintf(&path, "%s%s", given && *given ? given : runtime && *runtime ? runtime : "/run", given && *given ? "" : "/uvmctl") < 0)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "state directory");
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return gcs_fail(err, errno, HR_FAIL, "state directory %s (set UVMCTL_STATE for another one)", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? gcs_fail(err, errno, HR_FAIL, "state directory %s", path) : fd;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "state directory %s (set UVMCTL_STATE for another one)", path);
+	/* Who else can write there could answer in a supervisor's place. */
+	if (st.st_uid == geteuid() && !(st.st_mode & 077))
+		return steal_fd(&fd);
+	return gcs_fail(err, 0, HR_FAIL, "state directory %s: it is not yours alone (owner %u, mode %03o; yours and 700 are wanted); "
+			"set UVMCTL_STATE for another one", path, st.st_uid, st.st_mode & 0777);
 }
 
 /* Closing it unlocks. */
@@ -117,27 +125,29 @@ static int find(int state_fd, const char *name, struct gcs_error *err)
 	return gcs_fail(err, ENOENT, HR_FAIL, "UVM %s", name);
 }
 
-/* Made under another name, so that there is none without its lock. */
-static int make_uvm(int state_fd, const char *name, int *lock_fd, struct gcs_error *err)
+/* Made under another name, so that there is none without its lock and its socket. */
+static int make_uvm(int state_fd, const char *name, struct state_claim *claim, struct gcs_error *err)
 {
-	_cleanup_close_ int dir_fd = -1, lock = -1;
+	_cleanup_close_ int dir_fd = -1, lock = -1, listener = -1;
 
 	remove_dir(state_fd, UNFINISHED);
 	if (mkdirat(state_fd, UNFINISHED, 0700) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "UVM %s: make its state directory", name);
 	dir_fd = open_uvm(state_fd, UNFINISHED);
 	lock = dir_fd < 0 ? -1 : openat(dir_fd, LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0 || write(lock, MARK, sizeof(MARK) - 1) != sizeof(MARK) - 1 ||
-	    renameat(state_fd, UNFINISHED, state_fd, name) < 0) {
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0 || write(lock, MARK, sizeof(MARK) - 1) != sizeof(MARK) - 1)
 		gcs_fail(err, errno, HR_FAIL, "UVM %s: make its state directory", name);
-		remove_dir(state_fd, UNFINISHED);
-		return -1;
+	else if ((listener = control_listen(dir_fd, STATE_CONTROL, err)) >= 0 && renameat(state_fd, UNFINISHED, state_fd, name) < 0)
+		gcs_fail(err, errno, HR_FAIL, "UVM %s: name its state directory", name);
+	else if (listener >= 0) {
+		*claim = (struct state_claim){ .dir_fd = steal_fd(&dir_fd), .lock_fd = steal_fd(&lock), .listener = steal_fd(&listener) };
+		return 0;
 	}
-	*lock_fd = steal_fd(&lock);
-	return steal_fd(&dir_fd);
+	remove_dir(state_fd, UNFINISHED);
+	return -1;
 }
 
-int state_claim(int state_fd, const char *name, int *lock_fd, struct gcs_error *err)
+int state_claim(int state_fd, const char *name, struct state_claim *claim, struct gcs_error *err)
 {
 	_cleanup_close_ int state_lock = -1, dir_fd = -1;
 
@@ -149,7 +159,7 @@ int state_claim(int state_fd, const char *name, int *lock_fd, struct gcs_error *
 	dir_fd = find(state_fd, name, err);
 	if (dir_fd >= 0)
 		return gcs_fail(err, 0, HR_FAIL, "UVM %s runs already; `uvmctl down %s` ends it", name, name);
-	return err->err == ENOENT ? make_uvm(state_fd, name, lock_fd, err) : -1;
+	return err->err == ENOENT ? make_uvm(state_fd, name, claim, err) : -1;
 }
 
 int state_find(int state_fd, const char *name, struct gcs_error *err)

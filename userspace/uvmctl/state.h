@@ -23,11 +23,13 @@ int state_check_name(const char *what, const char *name, struct gcs_error *err);
 /* Open the directory; make it if it is not there. -1 with @err. */
 int state_open(struct gcs_error *err);
 
-/*
- * Make the directory of a new UVM and lock it: the lock is in *@lock_fd, and the directory is returned. -1 with @err, also if
- * one of this name runs.
- */
-int state_claim(int state_fd, const char *name, int *lock_fd, struct gcs_error *err);
+/* What a supervisor has of its directory. */
+struct state_claim {
+	int dir_fd, lock_fd, listener; /* the listener is the control socket's */
+};
+
+/* Make the directory of a new UVM and lock it. From then on who connects waits. -1 with @err, also if one of this name runs. */
+int state_claim(int state_fd, const char *name, struct state_claim *claim, struct gcs_error *err);
 
 /* The directory of UVM @name, which runs; -1 with @err: err->err is ENOENT if none does. */
 int state_find(int state_fd, const char *name, struct gcs_error *err);

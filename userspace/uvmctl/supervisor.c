@@ -60,8 +60,7 @@ static int open_files(struct supervisor *s, struct options *o, struct gcs_error 
 		return gcs_fail(err, errno, HR_FAIL, "UVM %s: open its log and events", s->name);
 	/* What is said besides: the backend's complaints. */
 	dup2(o->log_fd, STDERR_FILENO);
-	s->listener = control_listen(s->dir_fd, STATE_CONTROL, err);
-	return s->listener < 0 ? -1 : 0;
+	return 0;
 }
 
 /* The end of who waits for us to come up, as a signal is for `run`, ends the boot: a pipe without a reader has POLLERR. */
@@ -178,10 +177,10 @@ static void explain(struct supervisor *s, const struct gcs_error *err, int repor
 		uvm_explain(&s->uvm, err, false, to);
 }
 
-void supervise(const char *name, const struct options *given, int state_fd, int dir_fd, int report_fd)
+void supervise(const char *name, const struct options *given, int state_fd, const struct state_claim *claim, int report_fd)
 {
 	struct options o = *given;
-	struct supervisor s = { .name = name, .o = &o, .state_fd = state_fd, .dir_fd = dir_fd, .listener = -1, .started = time(NULL),
+	struct supervisor s = { .name = name, .o = &o, .state_fd = state_fd, .dir_fd = claim->dir_fd, .listener = claim->listener, .started = time(NULL),
 				.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
 	struct gcs_error err = { 0 };
 	sigset_t set;
@@ -208,5 +207,5 @@ void supervise(const char *name, const struct options *given, int state_fd, int 
 	end_clients(&s);
 	/* What is not freed here ends with us: threads may still look at it. */
 	vm_kill(s.uvm.vm);
-	state_remove(state_fd, name, dir_fd);
+	state_remove(state_fd, name, claim->dir_fd);
 }

@@ -12,6 +12,7 @@
 #include "container.h"
 #include "control.h"
 #include "process.h"
+#include "state.h"
 
 enum container_state { CONTAINER_CREATING, CONTAINER_CREATED, CONTAINER_STARTING, CONTAINER_RUNNING, CONTAINER_EXITED, CONTAINER_REMOVING };
 
@@ -47,6 +48,7 @@ struct supervisor {
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* the UVM's state, the number of clients, a container's state */
 	enum uvm_state state;
+	bool going_down; /* nothing is started any more */
 	char why[GCS_ERROR_TEXT_MAX]; /* it has ended */
 	LIST_HEAD(, container) containers;
 	LIST_HEAD(, client) clients;
@@ -65,7 +67,7 @@ struct client {
  * written to the pipe @report_fd begins with SUPERVISOR_UP when it has come up, else it says why not. Returns when the UVM has ended and
  * nothing is left of it but what ends with the process.
  */
-void supervise(const char *name, const struct options *o, int state_fd, int dir_fd, int report_fd);
+void supervise(const char *name, const struct options *o, int state_fd, const struct state_claim *claim, int report_fd);
 
 #define SUPERVISOR_UP "+"
 
@@ -87,7 +89,7 @@ int serve_rm(struct client *c, struct json_object *request, struct json_object *
 int serve_ps(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
 /* The container of the request's "container", with the lock; NULL with @err. */
 struct container *container_find(struct supervisor *s, struct json_object *request, struct gcs_error *err);
-/* Who was attached has its exit code: remove it, if that was asked for. */
+/* Who was attached has its exit code, or it could not be started: remove it, if that was asked for. */
 void container_reap(struct supervisor *s, const char *id);
 /* By its name or id, with the lock, or NULL. */
 struct container *container_by_name(struct supervisor *s, const char *name);

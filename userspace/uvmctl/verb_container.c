@@ -15,12 +15,12 @@
 
 int exit_code_of(const struct gcs_error *err)
 {
-	bool command = strstr(err->text, "executable") || strstr(err->text, "exec:");
+	bool command = strstr(err->text, "guest: ") && (strstr(err->text, "executable") || strstr(err->text, "exec:"));
 
 	if (command && (strstr(err->text, "not found") || strstr(err->text, "No such file or directory")))
 		return EXIT_NOT_FOUND;
 	if ((command && (strstr(err->text, "Permission denied") || strstr(err->text, "not permitted"))) ||
-	    strstr(err->text, "Exec format error"))
+	    (strstr(err->text, "guest: ") && strstr(err->text, "Exec format error")))
 		return EXIT_NOT_EXECUTABLE;
 	return EXIT_OWN;
 }

@@ -36,19 +36,21 @@ static void close_others(const int *keep, size_t count)
 	}
 }
 
-static void supervisor_process(const char *name, const struct options *o, int state_fd, int dir_fd, int lock_fd, int report_fd)
+static void supervisor_process(const char *name, const struct options *o, int state_fd, const struct state_claim *claim,
+			       int report_fd)
 	__attribute__((noreturn));
 
-static void supervisor_process(const char *name, const struct options *o, int state_fd, int dir_fd, int lock_fd, int report_fd)
+static void supervisor_process(const char *name, const struct options *o, int state_fd, const struct state_claim *claim,
+			       int report_fd)
 {
-	int keep[] = { state_fd, dir_fd, lock_fd, report_fd }, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int keep[] = { state_fd, claim->dir_fd, claim->lock_fd, claim->listener, report_fd }, null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	setsid();
 	if (chdir("/") == 0 && null >= 0) {
 		for (int i = 0; i < 3; i++)
 			dup2(null, i);
 		close_others(keep, sizeof(keep) / sizeof(keep[0]));
-		supervise(name, o, state_fd, dir_fd, report_fd);
+		supervise(name, o, state_fd, claim, report_fd);
 	}
 	_exit(0);
 }
@@ -68,36 +70,64 @@ static bool is_up(int report_fd, const char *name)
 	return false;
 }
 
-static int up(const struct options *o, const char *name, struct gcs_error *err)
+static void release(const struct state_claim *claim)
 {
-	_cleanup_close_ int state_fd = state_open(err), lock_fd = -1, dir_fd = -1, from = -1;
+	close(claim->listener);
+	close(claim->dir_fd);
+	close(claim->lock_fd);
+}
+
+static int start(const struct options *o, const char *name, int state_fd, const struct state_claim *claim, struct gcs_error *err)
+{
+	_cleanup_close_ int from = -1;
 	int pipe_fds[2];
 	pid_t pid;
 
-	dir_fd = state_fd < 0 ? -1 : state_claim(state_fd, name, &lock_fd, err);
-	if (dir_fd < 0)
-		return -1;
 	if (pipe2(pipe_fds, O_CLOEXEC) < 0) {
-		state_remove(state_fd, name, dir_fd);
+		state_remove(state_fd, name, claim->dir_fd);
+		release(claim);
 		return gcs_fail(err, errno, HR_FAIL, "pipe");
 	}
 	from = pipe_fds[0];
 	pid = fork();
 	if (pid == 0) {
 		close(from);
-		supervisor_process(name, o, state_fd, dir_fd, lock_fd, pipe_fds[1]);
+		supervisor_process(name, o, state_fd, claim, pipe_fds[1]);
+	}
+	if (pid < 0) {
+		gcs_fail(err, errno, HR_FAIL, "fork");
+		state_remove(state_fd, name, claim->dir_fd);
 	}
 	close(pipe_fds[1]);
-	if (pid < 0) {
-		state_remove(state_fd, name, dir_fd);
-		return gcs_fail(err, errno, HR_FAIL, "fork");
-	}
-	/* Only the supervisor has the lock now. */
-	close(steal_fd(&lock_fd));
+	/* Only the supervisor has them now. */
+	release(claim);
+	if (pid < 0)
+		return -1;
 	if (is_up(from, name))
 		return 0;
 	waitpid(pid, NULL, 0);
 	return 1;
+}
+
+/* Our working directory is not the supervisor's. */
+static int absolute_tmpdir(struct gcs_error *err)
+{
+	const char *given = getenv("TMPDIR");
+	_cleanup_free_ char *path = given && *given ? realpath(given, NULL) : NULL;
+
+	if (given && *given && (!path || setenv("TMPDIR", path, 1) < 0))
+		return gcs_fail(err, errno, HR_FAIL, "TMPDIR %s", given);
+	return 0;
+}
+
+static int up(const struct options *o, const char *name, struct gcs_error *err)
+{
+	_cleanup_close_ int state_fd = state_open(err);
+	struct state_claim claim;
+
+	if (state_fd < 0 || absolute_tmpdir(err) < 0 || state_claim(state_fd, name, &claim, err) < 0)
+		return -1;
+	return start(o, name, state_fd, &claim, err);
 }
 
 int verb_up(struct options *o)
