@@ -74,7 +74,8 @@ static void end(struct bridge *b, const struct gcs_error *why)
 	eventfd_write(b->ended_fd, 1);
 }
 
-static int got_answer(struct bridge *b, uint64_t id, struct json_object *answer, struct gcs_error *err)
+/* Takes *@answer: who waits gets the only reference, since json-c counts them without regard to threads. */
+static int got_answer(struct bridge *b, uint64_t id, struct json_object **answer, struct gcs_error *err)
 {
 	struct request *r;
 
@@ -83,7 +84,7 @@ static int got_answer(struct bridge *b, uint64_t id, struct json_object *answer,
 		if (r->id == id)
 			break;
 	if (r)
-		settle(r, json_object_get(answer));
+		settle(r, steal_ptr(answer));
 	pthread_mutex_unlock(&b->lock);
 	if (r)
 		return 0;
@@ -97,7 +98,7 @@ static int got_frame(struct bridge *b, const struct frame *f, struct gcs_error *
 	if (!json_object_is_type(o, json_type_object))
 		return gcs_fail(err, 0, HR_FAIL, "bridge: the guest sent a %s that is not JSON", frame_type_name(f->type));
 	if ((f->type & MSG_TYPE_MASK) == MSG_RESPONSE)
-		return got_answer(b, f->id, o, err);
+		return got_answer(b, f->id, &o, err);
 	/* That a container has ended is known from the wait for its first process. */
 	if (f->type == MSG_NOTIFY_CONTAINER)
 		return 0;

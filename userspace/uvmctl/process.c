@@ -138,7 +138,9 @@ void process_discard(struct process *p)
 	for (int i = 1; i < 3; i++) {
 		if (!p->spools[i])
 			continue;
-		spool_stop(p->spools[i]);
+		/* It is stopped as long as somebody is attached, who sees the end of the stream. */
+		if (!p->attached)
+			spool_stop(p->spools[i]);
 		shutdown(p->sockets[i], SHUT_RDWR);
 	}
 }

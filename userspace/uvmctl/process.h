@@ -48,7 +48,7 @@ void process_leave(struct process *p);
 /* Who attaches gets the streams: their names into @message, the descriptors into @fds, which stay ours. */
 void process_take(struct process *p, struct json_object *message, struct control_fds *fds);
 
-/* Whatever it still writes is of no interest. */
+/* Whatever it still writes is of no interest, nor to who is attached. */
 void process_discard(struct process *p);
 
 #endif

@@ -23,6 +23,7 @@ struct qmp {
 	struct json_tokener *tokener;
 	char *buf;
 	size_t len, size;
+	int64_t next_id;
 	struct json_object *deleted; /* ids of removed devices, an object as a set */
 	int version;
 };
@@ -79,8 +80,16 @@ static void note_event(struct qmp *q, struct json_object *o)
 		json_object_object_add(q->deleted, json_object_get_string(device), json_object_new_boolean(true));
 }
 
-/* Read on until a message has the member @key. */
-static struct json_object *await(struct qmp *q, const char *key, const char *what, struct gcs_error *err)
+/* Is it the answer to command @id? That to an earlier one may be late. */
+static bool answers(struct json_object *o, int64_t id)
+{
+	struct json_object *v;
+
+	return json_object_object_get_ex(o, "id", &v) && json_object_get_int64(v) == id;
+}
+
+/* Read on until a message has the member @key, or is the answer to command @id. */
+static struct json_object *await(struct qmp *q, const char *key, int64_t id, const char *what, struct gcs_error *err)
 {
 	int64_t deadline = watch_deadline(QMP_TIMEOUT_MS);
 	struct json_object *o;
@@ -88,7 +97,7 @@ static struct json_object *await(struct qmp *q, const char *key, const char *wha
 	for (;;) {
 		while ((o = next_line(q))) {
 			note_event(q, o);
-			if (json_object_object_get_ex(o, key, NULL) || json_object_object_get_ex(o, "error", NULL))
+			if (key ? json_object_object_get_ex(o, key, NULL) : answers(o, id))
 				return o;
 			json_object_put(o);
 		}
@@ -123,13 +132,15 @@ int qmp_execute(struct qmp *q, const char *command, struct json_object *argument
 {
 	_cleanup_json_ struct json_object *request = json_object_new_object(), *answer = NULL;
 	struct json_object *error, *text;
+	int64_t id = q->next_id++;
 
+	json_object_object_add(request, "id", json_object_new_int64(id));
 	json_object_object_add(request, "execute", json_object_new_string(command));
 	if (arguments)
 		json_object_object_add(request, "arguments", arguments);
 	if (send_line(q, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), fd, command, err) < 0)
 		return -1;
-	answer = await(q, "return", command, err);
+	answer = await(q, NULL, id, command, err);
 	if (!answer)
 		return -1;
 	if (!json_object_object_get_ex(answer, "error", &error))
@@ -195,7 +206,7 @@ struct qmp *qmp_open(int fd, const struct watch *watch, struct gcs_error *err)
 	q->watch = watch;
 	q->deleted = json_object_new_object();
 	q->buf = malloc(q->size = 65536);
-	greeting = q->buf ? await(q, "QMP", "QEMU's greeting", err) : NULL;
+	greeting = q->buf ? await(q, "QMP", 0, "QEMU's greeting", err) : NULL;
 	q->version = greeting ? greeting_version(greeting) : 0;
 	if (greeting && qmp_execute(q, "qmp_capabilities", NULL, -1, err) == 0)
 		return q;

@@ -134,10 +134,11 @@ static void *client_thread(void *arg)
 		ret = dispatch(c, request, answer, &err);
 	else if (ret == 0)
 		ret = 1;
+	/* One that is too large is an error, too. */
+	if (ret == 0)
+		ret = control_send(c->fd, answer, NULL, &err);
 	if (ret < 0)
 		answer_error(c, &err);
-	else if (ret == 0)
-		control_send(c->fd, answer, NULL, NULL);
 	control_close(&c->fds);
 	pthread_mutex_lock(&s->lock);
 	LIST_REMOVE(c, link);

@@ -199,8 +199,7 @@ static void release_processes(struct supervisor *s, struct container *c)
 		if (p) {
 			LIST_REMOVE(p, link);
 			/* Its end is told only when its output has gone somewhere. */
-			if (!p->attached)
-				process_discard(p);
+			process_discard(p);
 		}
 		pthread_mutex_unlock(&s->lock);
 		process_unref(s, p);
@@ -223,7 +222,7 @@ static int unmake(struct supervisor *s, struct container *c, struct gcs_error *e
 	return 0;
 }
 
-/* Until all of its processes have ended: their output goes nowhere, unless somebody takes it. */
+/* Until its first process has ended, and with it all of them: what they still write goes nowhere. */
 static int kill_all(struct supervisor *s, struct container *c, struct gcs_error *err)
 {
 	struct process *init = c->init, *p;
@@ -234,10 +233,8 @@ static int kill_all(struct supervisor *s, struct container *c, struct gcs_error 
 	request_drop(request); /* it may have ended just now */
 	pthread_mutex_lock(&s->lock);
 	LIST_FOREACH(p, &c->execs, link)
-		if (!p->attached)
-			process_discard(p);
-	if (!init->attached)
-		process_discard(init);
+		process_discard(p);
+	process_discard(init);
 	pthread_mutex_unlock(&s->lock);
 	return watch_wait(&s->uvm.watch, init->ended_fd, POLLIN, watch_deadline(KILL_MS), "the container's end", err);
 }
@@ -282,7 +279,7 @@ void container_reap(struct supervisor *s, const char *id)
 
 	pthread_mutex_lock(&s->lock);
 	c = container_by_name(s, id);
-	if (c && c->remove && (c->state == CONTAINER_EXITED || c->state == CONTAINER_CREATED))
+	if (c && c->remove && c->state == CONTAINER_EXITED)
 		c->state = CONTAINER_REMOVING;
 	else
 		c = NULL;

@@ -219,7 +219,8 @@ int serve_start_container(struct client *client, struct json_object *request, st
 		return -1;
 	ret = start(s, c, err);
 	pthread_mutex_lock(&s->lock);
-	c->state = CONTAINER_CREATED;
+	/* One that could not be started is not what it was before: it may have begun to run. */
+	c->state = CONTAINER_EXITED;
 	if (ret == 0) {
 		p = process_ref(c->init);
 		p->attached = true; /* by us */
@@ -349,8 +350,10 @@ int serve_exec(struct client *client, struct json_object *request, struct json_o
 	if (guest_execute(&s->uvm.guest, id, parameters, &started, err) < 0)
 		return gcs_fail_prefix(err, "exec in container %s", name);
 	p = keep(s, id, tty, interactive, command_text(args), &started, err);
-	if (!p)
+	if (!p) {
+		request_drop(guest_signal(&s->uvm.guest, id, started.pid, SIGKILL, NULL));
 		return -1;
+	}
 	supervisor_event(s, "exec", name, "pid", p->pid);
 	pthread_mutex_lock(&s->lock);
 	p->attached = !detach;

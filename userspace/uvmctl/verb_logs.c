@@ -64,6 +64,7 @@ static void print_log(const char *line)
 	static const char *const known[] = { "time", "level", "msg", NULL };
 	_cleanup_json_ struct json_object *o = json_tokener_parse(line);
 	const char *level, *colour = "", *time;
+	char clock[13];
 
 	if (!json_object_is_type(o, json_type_object)) {
 		printf("\033[2m");
@@ -77,7 +78,10 @@ static void print_log(const char *line)
 		if (!strcmp(colours[i].level, level))
 			colour = colours[i].colour;
 	/* Of the time, what differs between lines: hours to milliseconds. */
-	printf("%s%.12s ", colour, strchr(time, 'T') ? strchr(time, 'T') + 1 : "");
+	snprintf(clock, sizeof(clock), "%s", strchr(time, 'T') ? strchr(time, 'T') + 1 : "");
+	printf("%s", colour);
+	print_safe(clock);
+	printf(" ");
 	print_safe(level);
 	printf("\033[0m ");
 	print_safe(get_string(o, "msg") ?: "");

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -164,6 +166,19 @@ int verb_down(struct options *o)
 	return 0;
 }
 
+/* One that is stuck must not keep the others from being shown. */
+static int ask_status(const char *name, struct json_object **status, struct gcs_error *err)
+{
+	const struct timeval limit = { .tv_sec = 5 };
+	_cleanup_close_ int fd = client_connect(name, NULL, err);
+
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "UVM %s: set a time limit", name);
+	return client_ask(fd, client_new("status", NULL), NULL, status, err);
+}
+
 int verb_ls(struct options *o)
 {
 	static const struct table_column columns[] = { { "NAME", "name" }, { "STATE", "state" }, { "PID", "pid" },
@@ -182,7 +197,7 @@ int verb_ls(struct options *o)
 		struct json_object *status = NULL;
 
 		/* One that ends just now is no more; one that does not answer is shown with its name alone. */
-		if (client_request(*name, client_new("status", NULL), &status, &err) == 0) {
+		if (ask_status(*name, &status, &err) == 0) {
 			json_object_array_add(list, status);
 		} else if (err.err != ENOENT && err.err != ESHUTDOWN) {
 			status = json_object_new_object();
