@@ -67,6 +67,21 @@ static int is_verb(const char *name, int argc, char **argv)
 	return !strncmp(name, argv[1], (size_t)(second - name)) && !argv[1][second - name] && !strcmp(second + 1, argv[2]) ? 2 : 0;
 }
 
+/* The verbs that begin with @word. Returns whether there are any. */
+static bool first_word(const char *word, FILE *to)
+{
+	size_t length = strlen(word);
+	bool found = false;
+
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		if (strncmp(verbs[i].name, word, length) || verbs[i].name[length] != ' ')
+			continue;
+		fprintf(to, "%s uvmctl %s [OPTION]... %s\n", found ? "      " : "usage:", verbs[i].name, verbs[i].operands);
+		found = true;
+	}
+	return found;
+}
+
 int main(int argc, char **argv)
 {
 	int fd;
@@ -90,6 +105,8 @@ int main(int argc, char **argv)
 		if (words)
 			return run_verb(&verbs[i], argc - words, argv + words);
 	}
+	if (argc >= 2 && first_word(argv[1], argc > 2 && !strcmp(argv[2], "--help") ? stdout : stderr))
+		return argc > 2 && !strcmp(argv[2], "--help") ? 0 : EXIT_OWN;
 	if (argc >= 2)
 		fprintf(stderr, "uvmctl: unknown verb '%s'\n", argv[1]);
 	return usage(stderr, EXIT_OWN);
