@@ -125,10 +125,21 @@ static int hear(struct client *client, struct process *p)
 	return 1;
 }
 
-static int failed(const struct process *p, struct gcs_error *err)
+/* The process has ended: 0 with its exit code in @answer, or -1 with @err. */
+static int tell_end(struct supervisor *s, const struct process *p, struct json_object *answer, struct gcs_error *err)
 {
-	*err = p->failure;
-	return -1;
+	int ret = 0;
+
+	/* The event thread had the lock after it had written this. */
+	pthread_mutex_lock(&s->lock);
+	if (p->failure.hr != HR_OK) {
+		*err = p->failure;
+		ret = -1;
+	} else {
+		set_number(answer, "exit_code", p->code);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return ret;
 }
 
 /* Pass on what the client says until the process has ended or the client has gone. Returns whether it has the exit code. */
@@ -146,9 +157,8 @@ static int serve_session(struct client *client, struct process *p, struct gcs_er
 		if (f[1].revents && !hear(client, p))
 			return gcs_fail(err, 0, HR_FAIL, "detached");
 	}
-	if (p->failure.hr != HR_OK)
-		return failed(p, err);
-	set_number(answer, "exit_code", p->code);
+	if (tell_end(client->s, p, answer, err) < 0)
+		return -1;
 	return control_send(client->fd, answer, NULL, err) < 0 ? -1 : 1;
 }
 
@@ -414,10 +424,8 @@ int serve_wait(struct client *client, struct json_object *request, struct json_o
 		;
 	if (!f[0].revents)
 		ret = gcs_fail(err, 0, HR_FAIL, "the client has gone");
-	else if (p->failure.hr != HR_OK)
-		ret = failed(p, err);
 	else
-		set_number(answer, "exit_code", p->code);
+		ret = tell_end(s, p, answer, err);
 	process_unref(s, p);
 	return ret;
 }
