@@ -282,7 +282,7 @@ int image_verb(int argc, char **argv)
 		{ "json", no_argument, NULL, OPT_JSON },
 		{ "all", no_argument, NULL, OPT_ALL },
 		{ "help", no_argument, NULL, OPT_HELP },
-		{ NULL }
+		{ 0 }
 	};
 	const struct action *action = argc > 1 ? find_action(argv[1]) : NULL;
 	struct arguments a = { .json = false };
