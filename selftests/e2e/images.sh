@@ -3,9 +3,9 @@
 #
 # Images: what umoci, skopeo and hand have made becomes disks in the cache, and two runs.
 . "$(dirname "$0")/lib.sh"
-plan 30
+plan 31
 export XDG_CACHE_HOME=$work/cache
-layers=$work/cache/opengcs/layers
+layers=$work/cache/opengcs/layers-1
 
 # image ARG...: with stdout and stderr kept, the exit code in $code
 image() {
@@ -177,7 +177,8 @@ result $? "a manifest that is missing"
 refused "oci:$work/oci:hostile" -- '"../../gone"' 'leads out of the image'
 result $? "a layer with .. in a path"
 
-refused "oci:$work/oci:v1" --max-size 1M -- 'more than 1 MiB (--max-size)'
+refused "oci:$work/oci:v1" --max-size 1M -- 'more than 1 MiB (--max-size)' &&
+	refused "$work/1.tar" --max-size 1M -- 'more than 1 MiB (--max-size)'
 result $? "--max-size"
 
 # Killed at any write: what it leaves is not used, and the next one begins anew.
@@ -244,6 +245,16 @@ result $? "run: --entrypoint, a user and group by name, and a command instead"
 uvm -u stranger "oci:$work/oci:v1"
 [ $code -eq 125 ] && said 'user stranger: no such user in the image'
 result $? "run: a user that is not there"
+
+# A layer whose root hides all below it.
+{
+	touch "$work/root/.wh..wh..opq" && tar -C "$work/root" -cf "$work/opaque.tar" . && umoci new --image "$work/oci:opaque" &&
+		umoci raw add-layer --image "$work/oci:opaque" "$work/2.tar" &&
+		umoci raw add-layer --image "$work/oci:opaque" "$work/opaque.tar"
+} > "$work/err" 2>&1
+uvm "oci:$work/oci:opaque" ls /opaque
+[ $code -eq 0 ] && [ "$(cat "$work/out")" = old ]
+result $? "run: a layer that hides all below it"
 
 no_file_left
 result $? "no file is left"

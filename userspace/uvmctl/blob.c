@@ -17,6 +17,7 @@
 #include "progress.h"
 
 #define TEXT_MAX (4 << 20) /* what OCI asks registries to take */
+#define BEHIND_MAX (64 << 20) /* bytes; tar fills up to some kilobytes */
 #define READ_SIZE 65536
 
 int reopen(int fd, int flags, struct gcs_error *err)
@@ -238,10 +239,14 @@ int layer_stream_open(struct layer_stream *s, const struct store *store, const c
 int layer_stream_finish(struct layer_stream *s, const char *blob_digest, const char *diff_id, struct gcs_error *err)
 {
 	const void *data;
+	uint64_t behind = 0;
 	ssize_t n;
 
-	while ((n = read_plain(s->tar, s, &data)) > 0)
-		;
+	while ((n = read_plain(s->tar, s, &data)) > 0) {
+		behind += (uint64_t)n;
+		if (behind > BEHIND_MAX)
+			return gcs_fail(err, 0, HR_FAIL, "%s: more than %d MiB behind the end of the tar", s->blob.name, BEHIND_MAX >> 20);
+	}
 	if (n < 0)
 		return archive_fail(s->tar, err);
 	while ((n = blob_read(&s->blob)) > 0)

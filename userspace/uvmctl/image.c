@@ -43,7 +43,10 @@ struct making {
 	char title[64];
 };
 
-/* Twice over the blob: what is in it, which tells the size; then the content, and the digests of just that. */
+/*
+ * Twice over the blob: what is in it, which tells the size; then the content. Somebody may change it meanwhile: both times the digests
+ * are checked, of just what was read.
+ */
 static int make_layer(int fd, void *arg, struct gcs_error *err)
 {
 	const struct making *m = arg;
@@ -58,6 +61,11 @@ static int make_layer(int fd, void *arg, struct gcs_error *err)
 		return gcs_fail_prefix(err, "layer %s", m->layer->diff_id);
 	progress_begin(m->title, 2 * s->blob.size);
 	ret = layer_tree_read(&tree, s->tar, true, &m->limits, err);
+	if (ret == 0) {
+		ret = layer_stream_finish(s, m->layer->digest, m->layer->diff_id, err);
+		if (ret < 0)
+			layer_tree_free(&tree);
+	}
 	layer_stream_close(s);
 	if (ret == 0) {
 		for (int i = 0; i < 16; i++)
@@ -99,6 +107,10 @@ static int open_layers(const struct oci_image *oci, const struct store *store, c
 		fd = image_cache_layer(cache, oci->diff_ids[i], make_layer, &m, err);
 		if (fd < 0)
 			return -1;
+		/* An overlay does not ask the root of a layer whether it hides the others. */
+		if (layer_disk_hides_all(fd))
+			while (image->layer_count)
+				close(image->layers[--image->layer_count]);
 		/* The uppermost is the first. */
 		memmove(&image->layers[1], &image->layers[0], image->layer_count++ * sizeof(int));
 		image->layers[0] = fd;
@@ -116,8 +128,9 @@ static int fill_cache(const struct store *store, const char *name, const struct 
 	if (image_cache_open(&cache, err) < 0)
 		return -1;
 	ret = open_layers(image->oci, store, o, &cache, image, err);
+	/* The disks are there; that it cannot be noted, as in a cache that is full or read-only, is no reason not to run. */
 	if (ret == 0)
-		ret = image_cache_note(&cache, image->oci, path ? path : name, err);
+		image_cache_note(&cache, image->oci, path ? path : name, NULL);
 	image_cache_close(&cache);
 	return ret;
 }
@@ -172,7 +185,8 @@ enum kind { ANY, OCI, DOCKER };
 static int open_file(int fd, enum kind kind, const char *path, const char *reference, const struct image_options *o,
 		     struct image *image, struct gcs_error *err)
 {
-	struct layer_limits limits = limits_of(o);
+	/* It may have several layers in it, each as large as is allowed. */
+	struct layer_limits limits = { .bytes = INT64_MAX, .nodes = NODES_MAX };
 	struct store store = { .fd = fd };
 	struct archive *a;
 	int ret;
@@ -191,6 +205,9 @@ static int open_file(int fd, enum kind kind, const char *path, const char *refer
 		goto out;
 	if (kind != ANY || oci_is_image(&store))
 		ret = open_oci(&store, path, reference, o, image, err);
+	else if (store.index.file_bytes > limits_of(o).bytes)
+		ret = gcs_fail(err, 0, HR_FAIL, "unpacked there are more than %llu MiB (--max-size)",
+			       (unsigned long long)limits_of(o).bytes >> 20);
 	else
 		ret = o->documents ? 0 : add_root(open_tar(fd, &store.index, err), image, err);
 out:

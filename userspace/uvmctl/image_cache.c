@@ -64,7 +64,7 @@ int image_cache_open(struct image_cache *c, struct gcs_error *err)
 	*c = (struct image_cache){ .layers = -1, .images = -1, .path = cache_path() };
 	if (!c->path)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "cache");
-	c->layers = open_dir(c->path, "layers", err);
+	c->layers = open_dir(c->path, "layers-1", err);
 	c->images = c->layers < 0 ? -1 : open_dir(c->path, "images", err);
 	if (c->images >= 0)
 		return 0;

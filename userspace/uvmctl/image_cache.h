@@ -2,11 +2,11 @@
 /*
  * Layers that are disks already, kept for the next time, and what images they are of.
  *
- *   DIR/layers/<diff id>.ext4   a disk; it has this name when it is whole, checked and on the disk
- *   DIR/layers/<diff id>.new    one that is being made, by who has it locked; without a lock it is what was left of that
+ *   DIR/layers-1/<diff id>.ext4   a disk; it has this name when it is whole, checked and on the disk
+ *   DIR/layers-1/<diff id>.new    one that is being made, by who has it locked; without a lock it is what was left of that
  *   DIR/images/<digest>.json    an image that was used: its name then, and its layers
  *
- * Nothing is ever changed under its name, so that nobody has to wait who only reads; a disk that is removed lives on in the
+ * The number is that of the way to make disks: another one is another directory. Nothing is ever changed under its name, so that nobody has to wait who only reads; a disk that is removed lives on in the
  * descriptors of those who use it.
  */
 #ifndef UVMCTL_IMAGE_CACHE_H

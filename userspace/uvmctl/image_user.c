@@ -20,17 +20,18 @@
 static bool is_opaque(ext2_filsys fs, ext2_ino_t ino)
 {
 	struct ext2_xattr_handle *x;
-	void *value = NULL;
+	bool opaque = false;
+	void *value;
 	size_t size;
 
 	if (ext2fs_xattrs_open(fs, ino, &x))
 		return false;
-	if (ext2fs_xattrs_read(x) == 0 && ext2fs_xattr_get(x, "trusted.overlay.opaque", &value, &size) == 0)
+	if (ext2fs_xattrs_read(x) == 0 && ext2fs_xattr_get(x, "trusted.overlay.opaque", &value, &size) == 0) {
 		ext2fs_free_mem(&value);
-	else
-		value = NULL;
+		opaque = true;
+	}
 	ext2fs_xattrs_close(&x);
-	return value;
+	return opaque;
 }
 
 static char *read_inode(ext2_filsys fs, ext2_ino_t ino, const struct ext2_inode *inode)

@@ -441,3 +441,26 @@ int layer_disk_write(int fd, const struct layer_tree *tree, struct archive *arch
 	}
 	return 0;
 }
+
+bool layer_disk_hides_all(int fd)
+{
+	struct ext2_xattr_handle *x;
+	void *value = NULL;
+	ext2_filsys fs;
+	char path[32];
+	size_t size;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (ext2fs_open(path, EXT2_FLAG_64BITS, 0, 0, unix_io_manager, &fs))
+		return false;
+	if (ext2fs_xattrs_open(fs, EXT2_ROOT_INO, &x) == 0) {
+		if (ext2fs_xattrs_read(x) || ext2fs_xattr_get(x, "trusted.overlay.opaque", &value, &size))
+			value = NULL;
+		ext2fs_xattrs_close(&x);
+	}
+	ext2fs_close(fs);
+	if (!value)
+		return false;
+	ext2fs_free_mem(&value);
+	return true;
+}

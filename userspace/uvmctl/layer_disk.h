@@ -12,4 +12,7 @@
 int layer_disk_write(int fd, const struct layer_tree *tree, struct archive *archive, const unsigned char uuid[16],
 		     struct gcs_error *err);
 
+/* Does a disk that layer_disk_write() has made hide everything below it? */
+bool layer_disk_hides_all(int fd);
+
 #endif

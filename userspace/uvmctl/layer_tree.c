@@ -19,13 +19,15 @@
 #define LINKS_MAX 40	/* of symbolic links in one path, as the kernel has it */
 #define DEPTH_MAX 1024	/* directories in each other: the tree is walked by recursion */
 #define NAMES_MAX 60000 /* of one file, below what ext4 can count */
+#define MEMORY_MAX (256u << 20) /* bytes of names, targets and attributes */
 #define XATTRS_MAX 3072 /* bytes of one file: they have a block for themselves */
 
 struct reader {
 	struct layer_tree *tree;
 	const struct layer_limits *limits;
 	bool whiteouts;
-	const char *path; /* of the entry, for errors */
+	uint64_t bytes, memory; /* of all entries, also those that others have replaced */
+	const char *path;	/* of the entry, for errors */
 	struct gcs_error *err;
 };
 
@@ -441,6 +443,27 @@ static int check_whiteout_path(struct reader *r)
 	return 0;
 }
 
+/* What reading it costs, whether it stays or not. */
+static int count_entry(struct reader *r, struct archive_entry *e)
+{
+	const char *target = archive_entry_symlink(e);
+	int64_t size = archive_entry_size(e);
+	const void *value;
+	const char *name;
+	size_t length;
+
+	if (size < 0 || (uint64_t)size > r->limits->bytes)
+		return too_large(r);
+	r->bytes += (uint64_t)size;
+	if (r->bytes > r->limits->bytes)
+		return too_large(r);
+	r->memory += strlen(r->path) + (target ? strlen(target) : 0);
+	archive_entry_xattr_reset(e);
+	while (archive_entry_xattr_next(e, &name, &value, &length) == ARCHIVE_OK)
+		r->memory += length;
+	return r->memory > MEMORY_MAX ? fail(r, "all names, links and attributes together are too long") : 0;
+}
+
 static int read_entry(struct reader *r, struct archive_entry *e, uint64_t entry)
 {
 	_cleanup_free_ char *path = NULL;
@@ -454,6 +477,8 @@ static int read_entry(struct reader *r, struct archive_entry *e, uint64_t entry)
 	path = strdup(r->path);
 	if (!path)
 		return gcs_fail(r->err, ENOMEM, HR_FAIL, "entry %llu", (unsigned long long)entry);
+	if (count_entry(r, e) < 0)
+		return -1;
 	if (!*path)
 		return fail(r, "it has no name");
 	ret = r->whiteouts ? check_whiteout_path(r) : 0;

@@ -157,7 +157,7 @@ struct search {
 	const struct store *store;
 	const char *reference, *platform;
 	char digest[DIGEST_LENGTH + 1]; /* what was found */
-	unsigned int found, unnamed;
+	unsigned int found, looked_at;
 	char others[256]; /* what was there instead */
 };
 
@@ -200,6 +200,9 @@ static int search_manifest(struct search *s, const struct descriptor *d, unsigne
 		note_other(s, name);
 		return 0;
 	}
+	/* An index may name the same one many times, and so may that. */
+	if (++s->looked_at > MANIFESTS_MAX)
+		return gcs_fail(err, 0, HR_FAIL, "more than %d manifests", MANIFESTS_MAX);
 	ret = decode_blob(document_table, &doc, s->store, d->digest, "manifest", err);
 	if (ret == 0 && doc.manifests.count) {
 		ret = search_index(s, &doc.manifests, depth + 1, err);
