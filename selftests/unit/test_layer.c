@@ -266,6 +266,7 @@ TEST_F(layer, a_later_entry_replaces_an_earlier_one)
 	EXPECT_TRUE(has(self, "cat /linked", "old"));
 	EXPECT_TRUE(has(self, "stat /linked", "Links: 1"));
 	EXPECT_TRUE(has(self, "stat /was-link", "Mode:  0711"));
+	EXPECT_TRUE(has(self, "ea_get /was-link trusted.overlay.opaque", "\"y\""));
 	EXPECT_TRUE(has(self, "stat /kept", "Mode:  0751"));
 	EXPECT_TRUE(has(self, "cat /kept/inside", "still here"));
 	EXPECT_TRUE(has(self, "cat /around", "saved"));
@@ -279,6 +280,9 @@ TEST_F(layer, links_on_the_way_lead_nowhere_but_into_the_image)
 	symbolic(self, "deep/er/up", "../../../../../../etc");
 	file(self, "deep/er/up/two", "2");
 	symbolic(self, "chain", "abs");
+	symbolic(self, "d/to-top", "/single");
+	symbolic(self, "top", "d/to-top");
+	file(self, "single", "6");
 	file(self, "chain/three", "3");
 	file(self, "/absolute/path", "4");
 	file(self, "a/./b/../four", "5");
@@ -290,6 +294,7 @@ TEST_F(layer, links_on_the_way_lead_nowhere_but_into_the_image)
 	EXPECT_TRUE(has(self, "cat /a/four", "5"));
 	EXPECT_NE(NULL, layer_tree_file(&self->tree, "abs/one"));
 	EXPECT_EQ(NULL, layer_tree_file(&self->tree, "abs"));
+	EXPECT_NE(NULL, layer_tree_file(&self->tree, "top"));
 	EXPECT_EQ(NULL, layer_tree_file(&self->tree, "../abs/nothing"));
 }
 

@@ -218,7 +218,7 @@ out:
 static int open_any(const char *path, enum kind kind, const char *reference, const struct image_options *o, struct image *image,
 		    struct gcs_error *err)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct store store = { .fd = fd };
 	struct stat st;
 
@@ -318,6 +318,10 @@ int image_open(const char *name, const struct image_options *options, struct ima
 	if (ret == 0)
 		return 0;
 	image_close(image);
+	/* Names of whoever made the image, for somebody's terminal. */
+	for (char *c = err ? err->text : NULL; c && *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7F)
+			*c = '?';
 	return gcs_fail_prefix(err, "image %s", name);
 }
 

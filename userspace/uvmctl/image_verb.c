@@ -192,15 +192,17 @@ static int rm(const struct arguments *a, struct image_cache *cache, struct cache
 {
 	for (int k = 0; k < a->operand_count; k++) {
 		_cleanup_free_ char *path = realpath(a->operands[k], NULL);
+		const char *name = path ? path : a->operands[k];
 		unsigned int found = 0;
 
-		for (size_t i = 0; i < images->count; i++) {
-			if (!is_meant(&images->list[i], a->operands[k]) && !(path && is_meant(&images->list[i], path)))
-				continue;
-			found++;
-			if (image_cache_forget(cache, &images->list[i], err) < 0)
+		/* A path may have been several images, the begin of a digest must be that of one. */
+		for (size_t i = 0; i < images->count; i++)
+			found += is_meant(&images->list[i], name);
+		if (!path && found > 1)
+			return gcs_fail(err, 0, HR_FAIL, "image %s: %u images in the cache begin so", name, found);
+		for (size_t i = 0; i < images->count; i++)
+			if (is_meant(&images->list[i], name) && image_cache_forget(cache, &images->list[i], err) < 0)
 				return -1;
-		}
 		if (!found)
 			return gcs_fail(err, 0, HR_FAIL, "image %s: not in the cache; `uvmctl image ls` lists what is", a->operands[k]);
 	}

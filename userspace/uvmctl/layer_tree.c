@@ -353,7 +353,8 @@ static void redefine(struct reader *r, struct layer_node *dir, struct layer_inod
 static int place(struct reader *r, struct layer_node *dir, const char *name, struct layer_inode *inode)
 {
 	struct layer_node *old = child(dir, name);
-	bool again = old && old->whiteout;
+	/* What is no directory, a whiteout too, hides one that is below. */
+	bool again = old && !S_ISDIR(old->inode->mode);
 
 	if (old && S_ISDIR(old->inode->mode) && S_ISDIR(inode->mode)) {
 		redefine(r, old, inode);
@@ -560,9 +561,11 @@ struct layer_inode *layer_tree_file(const struct layer_tree *tree, const char *p
 	for (; copy; links++) {
 		slash = strrchr(copy, '/');
 		name = slash ? slash + 1 : copy;
+		if (*copy == '/')
+			dir = tree->root;
 		if (slash)
 			*slash = '\0';
-		if (slash)
+		if (slash && *copy)
 			dir = walk(NULL, tree, dir, copy, &links);
 		n = dir ? child(dir, name) : NULL;
 		if (!n || !S_ISLNK(n->inode->mode) || links > LINKS_MAX)

@@ -177,9 +177,17 @@ static const char *annotation(const struct descriptor *d, const char *key)
 	return "";
 }
 
+/* The registry's name, and library/, may be left out. */
+static bool is_reference(const char *name, const char *reference)
+{
+	size_t is = strlen(name), wanted = strlen(reference);
+
+	return is >= wanted && !strcmp(name + is - wanted, reference) && (is == wanted || name[is - wanted - 1] == '/');
+}
+
 static bool has_reference(const struct descriptor *d, const char *reference)
 {
-	return !strcmp(annotation(d, REFERENCE_OCI), reference) || !strcmp(annotation(d, REFERENCE_CONTAINERD), reference);
+	return !strcmp(annotation(d, REFERENCE_OCI), reference) || is_reference(annotation(d, REFERENCE_CONTAINERD), reference);
 }
 
 static int search_index(struct search *s, const struct json_objects *manifests, unsigned int depth, struct gcs_error *err);
@@ -325,15 +333,11 @@ static int find_oci(struct oci_image *image, const struct store *store, const ch
 	return ret;
 }
 
-/* The registry's name, and library/, may be left out. */
 static bool docker_has_tag(const struct docker_image *d, const char *reference)
 {
-	for (char **tag = d->tags; tag && *tag; tag++) {
-		size_t is = strlen(*tag), wanted = strlen(reference);
-
-		if (is >= wanted && !strcmp(*tag + is - wanted, reference) && (is == wanted || (*tag)[is - wanted - 1] == '/'))
+	for (char **tag = d->tags; tag && *tag; tag++)
+		if (is_reference(*tag, reference))
 			return true;
-	}
 	return false;
 }
 
@@ -368,6 +372,7 @@ static int find_docker(struct oci_image *image, const struct store *store, const
 	struct docker_document doc = { .images = { .count = 0 } };
 	struct config_document config = { .config = { .cwd = NULL } };
 	struct docker_image *d = NULL;
+	const char *hex;
 	size_t length = 0, layers = 0;
 	int ret = -1;
 
@@ -384,7 +389,10 @@ static int find_docker(struct oci_image *image, const struct store *store, const
 	}
 	if (docker_choose(&doc, reference, &d, err) < 0)
 		goto out;
-	if (asprintf(&digest, DIGEST_PREFIX "%.*s", (int)strcspn(json_str(d->config), "."), json_str(d->config)) < 0) {
+	hex = json_str(d->config);
+	if (!strncmp(hex, DIGEST_PREFIX, sizeof(DIGEST_PREFIX) - 1))
+		hex += sizeof(DIGEST_PREFIX) - 1;
+	if (asprintf(&digest, DIGEST_PREFIX "%.*s", (int)strcspn(hex, "."), hex) < 0) {
 		digest = NULL;
 		gcs_fail(err, ENOMEM, HR_FAIL, "manifest.json");
 		goto out;
