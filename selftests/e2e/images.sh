@@ -42,7 +42,7 @@ blob() { echo "$work/oci/blobs/sha256/${1#sha256:}"; }
 # Two layers, the second one with whiteouts.
 make_image "$work/root"
 mkdir "$work/root/opaque"
-echo 'app:x:1234:99::/:/bin/sh' >> "$work/root/etc/passwd"
+echo 'app:x:1234:99::/srv/app:/bin/sh' >> "$work/root/etc/passwd"
 echo 'staff:x:5678:' > "$work/root/etc/group"
 touch "$work/root/gone" "$work/root/opaque/old"
 tar -C "$work/root" -cf "$work/1.tar" .
@@ -238,8 +238,8 @@ uvm -e B=mine "$work/docker.tar"
 	cmp - "$work/out"
 result $? "run: layers in order, whiteouts; command, environment, directory and user of the image"
 
-uvm --entrypoint sh -u app:staff "oci:$work/oci:v1" -c 'id -u; id -g; pwd'
-[ $code -eq 0 ] && printf '1234\n5678\n/etc\n' | cmp - "$work/out"
+uvm --entrypoint sh -u app:staff "oci:$work/oci:v1" -c 'id -u; id -g; pwd; echo $HOME'
+[ $code -eq 0 ] && printf '1234\n5678\n/etc\n/srv/app\n' | cmp - "$work/out"
 result $? "run: --entrypoint, a user and group by name, and a command instead"
 
 uvm -u stranger "oci:$work/oci:v1"

@@ -48,9 +48,10 @@ TEST(the_environment_is_the_images_and_then_ours)
 {
 	struct image_config config = { .env = LIST("A=1", "B=2") }, nothing = { .command = NULL };
 
-	EXPECT_STREQ("A=1|B=2|B=3|", joined(image_env(&config, LIST("B=3"), &err)));
-	EXPECT_STREQ("B=3|", joined(image_env(&nothing, LIST("B=3"), &err)));
-	EXPECT_STREQ("", joined(image_env(&nothing, NONE, &err)));
+	EXPECT_STREQ("A=1|B=2|B=3|", joined(image_env(&config, NULL, LIST("B=3"), &err)));
+	EXPECT_STREQ("HOME=/|A=1|B=2|", joined(image_env(&config, "HOME=/", NONE, &err)));
+	EXPECT_STREQ("B=3|", joined(image_env(&nothing, NULL, LIST("B=3"), &err)));
+	EXPECT_STREQ("", joined(image_env(&nothing, NULL, NONE, &err)));
 }
 
 TEST(a_document_is_a_configuration)

@@ -271,17 +271,23 @@ int image_process(const struct image *image, const struct options *o, struct ima
 {
 	const struct image_config *config = &image->config;
 	const char *user = o->user ? o->user : json_str(config->user);
+	_cleanup_free_ char *home = NULL;
 	uint32_t uid = 0, gid = 0;
 
 	*p = (struct image_process){ .cwd = o->cwd };
 	if (!p->cwd)
 		p->cwd = *json_str(config->cwd) ? config->cwd : "/";
-	if (*user && image_user(image, user, &uid, &gid, err) < 0)
+	if (*user && image_user(image, user, &uid, &gid, &home, err) < 0)
 		return -1;
+	/* As Docker has it, where nobody says anything else. */
+	if (*user && asprintf(&p->home, "HOME=%s", home ? home : "/") < 0) {
+		p->home = NULL;
+		return gcs_fail(err, ENOMEM, HR_FAIL, "environment");
+	}
 	snprintf(p->user, sizeof(p->user), "%u:%u", uid, gid);
 	/* The first operand is the image. */
 	p->args = image_argv(config, o->entrypoint, o->operands + 1, err);
-	p->env = p->args ? image_env(config, o->env, err) : NULL;
+	p->env = p->args ? image_env(config, p->home, o->env, err) : NULL;
 	if (p->env)
 		return 0;
 	image_process_free(p);
@@ -292,6 +298,7 @@ void image_process_free(struct image_process *p)
 {
 	free(p->args);
 	free(p->env);
+	free(p->home);
 	*p = (struct image_process){ .args = NULL };
 }
 

@@ -42,6 +42,7 @@ struct image_process {
 	char **args, **env; /* malloc'd */
 	const char *cwd;
 	char user[24];	    /* UID:GID */
+	char *home;	    /* in env: HOME of a user who is not root */
 };
 
 struct options;

@@ -157,16 +157,42 @@ int image_cache_layer(const struct image_cache *c, const char *diff_id, layer_ma
 	}
 }
 
+static int read_note(const struct image_cache *c, const char *name, struct cached_image *note)
+{
+	_cleanup_close_ int fd = openat(c->images, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > NOTE_MAX)
+		return -1;
+	text = malloc((size_t)st.st_size + 1);
+	n = text ? read(fd, text, (size_t)st.st_size) : -1;
+	if (n < 0 || json_decode(note_table, note, text, (size_t)n, NULL) < 0 || !digest_valid(note->digest)) {
+		json_free(note_table, note);
+		return -1;
+	}
+	note->used = st.st_mtime;
+	return 0;
+}
+
 int image_cache_note(const struct image_cache *c, const struct oci_image *image, const char *name, struct gcs_error *err)
 {
 	struct cached_image note = { .name = (char *)name, .digest = (char *)image->digest, .platform = (char *)image->platform,
 				     .layers = image->diff_ids };
+	struct cached_image old = { .name = NULL };
 	char entry[ENTRY_MAX], new[ENTRY_MAX];
 	_cleanup_free_ char *text = NULL;
 	_cleanup_close_ int fd = -1;
 	size_t length;
+	bool known;
 
 	entry_name(entry, image->digest, ".json");
+	known = read_note(c, entry, &old) == 0 && !strcmp(json_str(old.name), name);
+	json_free(note_table, &old);
+	/* All but the time is as it was. */
+	if (known && utimensat(c->images, entry, NULL, 0) == 0)
+		return 0;
 	entry_name(new, image->digest, ".new");
 	if (json_encode(note_table, &note, &text, &length, err) < 0)
 		return -1;
@@ -204,25 +230,6 @@ static bool named(const char *name, const char *suffix)
 	size_t digits = SHA256_DIGEST_STRING_LENGTH - 1;
 
 	return strspn(name, "0123456789abcdef") == digits && !strcmp(name + digits, suffix);
-}
-
-static int read_note(const struct image_cache *c, const char *name, struct cached_image *note)
-{
-	_cleanup_close_ int fd = openat(c->images, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	_cleanup_free_ char *text = NULL;
-	struct stat st;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > NOTE_MAX)
-		return -1;
-	text = malloc((size_t)st.st_size + 1);
-	n = text ? read(fd, text, (size_t)st.st_size) : -1;
-	if (n < 0 || json_decode(note_table, note, text, (size_t)n, NULL) < 0 || !digest_valid(note->digest)) {
-		json_free(note_table, note);
-		return -1;
-	}
-	note->used = st.st_mtime;
-	return 0;
 }
 
 static int by_use(const void *a, const void *b)

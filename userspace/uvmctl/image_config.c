@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cleanup.h"
+
 const struct json_field image_config_table[] = {
 	JSON_STRINGS(struct image_config, entrypoint, "Entrypoint"),
 	JSON_STRINGS(struct image_config, command, "Cmd"),
@@ -55,9 +57,12 @@ char **image_argv(const struct image_config *config, char *entrypoint, char *con
 	return NULL;
 }
 
-char **image_env(const struct image_config *config, char *const *more, struct gcs_error *err)
+char **image_env(const struct image_config *config, char *first, char *const *more, struct gcs_error *err)
 {
-	return join(config->env, more, err);
+	char *one[] = { first, NULL };
+	_cleanup_free_ char **own = join(one, config->env, err);
+
+	return own ? join(own, more, err) : NULL;
 }
 
 char **image_config_list(const char *text, struct gcs_error *err)

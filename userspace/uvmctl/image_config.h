@@ -15,8 +15,8 @@ extern const struct json_field image_config_table[];
  */
 char **image_argv(const struct image_config *config, char *entrypoint, char *const *command, struct gcs_error *err);
 
-/* Its environment and then @more, which win. As image_argv(). */
-char **image_env(const struct image_config *config, char *const *more, struct gcs_error *err);
+/* @first (NULL: nothing), its environment and @more, of which the later ones win. As image_argv(). */
+char **image_env(const struct image_config *config, char *first, char *const *more, struct gcs_error *err);
 
 /* A list of one string. NULL with @err. */
 char **image_config_list(const char *text, struct gcs_error *err);

@@ -102,29 +102,32 @@ static bool number(const char *text, uint32_t *n)
 	return *text >= '0' && *text <= '9' && !*end && !errno && v <= UINT32_MAX;
 }
 
-/* The first line whose first field is @name, or whose third one is @id if @name is NULL: its third and fourth one. */
-static bool find_line(const struct image *image, const char *path, const char *name, uint32_t id, uint32_t *third, uint32_t *fourth)
+/* The first line whose first field is @name, or whose third one is @id if @name is NULL: its third, fourth and sixth one. */
+static bool find_line(const struct image *image, const char *path, const char *name, uint32_t id, uint32_t *third, uint32_t *fourth,
+		      char **sixth)
 {
 	_cleanup_free_ char *text = read_in_image(image, path);
 	char *line, *rest = text;
 
 	while (rest && (line = strsep(&rest, "\n"))) {
-		char *field[4] = { NULL };
+		char *field[6] = { NULL };
 		uint32_t n;
 
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < 6; i++)
 			field[i] = strsep(&line, ":");
 		if (!field[2] || !number(field[2], &n) || (name ? strcmp(field[0], name) != 0 : n != id))
 			continue;
 		*third = n;
 		if (fourth && (!field[3] || !number(field[3], fourth)))
 			continue;
+		if (sixth && field[5] && *field[5])
+			*sixth = strdup(field[5]);
 		return true;
 	}
 	return false;
 }
 
-int image_user(const struct image *image, const char *text, uint32_t *uid, uint32_t *gid, struct gcs_error *err)
+int image_user(const struct image *image, const char *text, uint32_t *uid, uint32_t *gid, char **home, struct gcs_error *err)
 {
 	_cleanup_free_ char *user = strdup(text);
 	char *group;
@@ -135,14 +138,17 @@ int image_user(const struct image *image, const char *text, uint32_t *uid, uint3
 	if (group)
 		*group++ = '\0';
 	*gid = 0;
+	*home = NULL;
 	if (number(user, uid)) {
 		/* A number needs no line, but if it has one, its group holds. */
-		if (!group && !find_line(image, "/etc/passwd", NULL, *uid, uid, gid))
+		if (!find_line(image, "/etc/passwd", NULL, *uid, uid, gid, home))
 			*gid = 0;
-	} else if (!find_line(image, "/etc/passwd", user, 0, uid, gid)) {
+	} else if (!find_line(image, "/etc/passwd", user, 0, uid, gid, home)) {
 		return gcs_fail(err, 0, HR_FAIL, "user %s: no such user in the image's /etc/passwd", user);
 	}
-	if (group && !number(group, gid) && !find_line(image, "/etc/group", group, 0, gid, NULL))
+	if (group && !number(group, gid) && !find_line(image, "/etc/group", group, 0, gid, NULL, NULL)) {
+		free(steal_ptr(home));
 		return gcs_fail(err, 0, HR_FAIL, "user %s: no group %s in the image's /etc/group", text, group);
+	}
 	return 0;
 }

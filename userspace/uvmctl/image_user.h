@@ -7,8 +7,8 @@
 
 /*
  * @text is USER or USER:GROUP, each by number or name. The group of a user is that of /etc/passwd, for a number that it does not
- * have 0. Returns 0, or -1 with @err.
+ * have 0. *@home is malloc'd, and NULL if no line has one. Returns 0, or -1 with @err.
  */
-int image_user(const struct image *image, const char *text, uint32_t *uid, uint32_t *gid, struct gcs_error *err);
+int image_user(const struct image *image, const char *text, uint32_t *uid, uint32_t *gid, char **home, struct gcs_error *err);
 
 #endif
