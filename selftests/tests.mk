@@ -88,8 +88,9 @@ $(T)/check.img: $(T)/.kernel $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scri
 # A VM for each engine, which mostly waits: scripts/check runs them side by side.
 check-vm-kmod check-vm-user: check-vm-%: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch-$*
+	$(Q)cp --sparse=always $(T)/disks/garbage $(T)/disks/garbage-$*
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 2400 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
-		--disk $(T)/disks/scratch-$* --disk $(T)/disks/garbage --disk $(T)/disks/verity.ext4,ro $< $(VM_RUN_$*)
+		--disk $(T)/disks/scratch-$* --disk $(T)/disks/garbage-$* --disk $(T)/disks/verity.ext4,ro $< $(VM_RUN_$*)
 check-vm:
 	$(Q)$(MAKE) check-vm-kmod
 	$(Q)$(MAKE) check-vm-user
