@@ -53,8 +53,9 @@ result $? "the container has a terminal of the same size"
 echo hello >&8
 shows hello && shows 'got hello' && shows ready
 result $? "what is typed goes to the container, once"
-stty -F "$(cat "$work/tty")" rows 50 cols 100
-shows '50 100'
+# One of the two: stty sets them one after the other.
+stty -F "$(cat "$work/tty")" cols 100
+shows '40 100'
 result $? "it is resized with ours"
 over
 [ "$code" -eq 5 ] && cmp "$work/before" "$work/after"

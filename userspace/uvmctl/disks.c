@@ -66,7 +66,9 @@ static struct disk *add(struct disks *d, struct disk *disk, int fd, struct gcs_e
 
 static struct disk *find_layer(struct disks *d, const struct stat *st)
 {
-	for (struct disk *disk = d->table[0]; disk < d->table[DISK_CONTROLLERS]; disk++)
+	struct disk *first = &d->table[0][0];
+
+	for (struct disk *disk = first; disk < first + DISK_CONTROLLERS * DISK_LUNS; disk++)
 		if (disk->mounted && disk->read_only && disk->dev == st->st_dev && disk->ino == st->st_ino)
 			return disk;
 	return NULL;
