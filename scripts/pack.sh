@@ -182,17 +182,21 @@ add_gcs_module()
 	list_module early any extra/gcs.ko
 }
 
-# pack OUT [LEVEL]: the archive of $root; the same tree gives the same bytes
+# pack OUT: the archive of $root; the same tree gives the same bytes. lz4 is unpacked several times as fast as gzip, which all kernels know.
 pack()
 {
-	local out=$1 tree=$root
+	local out=$1 tree=$root compress=(gzip -n -9)
+
+	! grep -qx CONFIG_RD_LZ4=y "build/kernel/$kernel/headers/.config" || compress=(lz4 -q -l -9)
 
 	mkdir -p "$(dirname "$out")"
 	# What modprobe needs in the VM, and no more.
 	/sbin/depmod -b "$tree" "$release" 2> /dev/null
 	find "$tree/lib/modules/$release" -maxdepth 1 -name 'modules.*' ! -name modules.dep ! -name modules.alias -delete
+	# A name that is asked for may be no module of this kernel.
+	cp "build/kernel/$kernel/lib/modules/$release/modules.builtin" "$tree/lib/modules/$release/"
 	find "$tree" -exec touch -h -d @0 {} +
 	(cd "$tree" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) |
-		gzip -n "-${2:-9}" > "$out.tmp"
+		"${compress[@]}" > "$out.tmp"
 	mv "$out.tmp" "$out"
 }

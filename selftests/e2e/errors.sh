@@ -50,6 +50,7 @@ chmod +x "$work/more/bin/gcs"
 cp "$uvm_dir"/vmlinu[xz] "$work/uvm/"
 cp "$uvm_dir/initrd.img" "$work/uvm/"
 truncate -s %4 "$work/uvm/initrd.img"
+truncate -s +4 "$work/uvm/initrd.img" # the end of an lz4 archive
 (cd "$work/more" && printf 'bin/gcs\n' | cpio -o -H newc --quiet) >> "$work/uvm/initrd.img"
 uvm --uvm "$work/uvm" "$work/image.ext4" true
 [ $code -eq 125 ] && said 'the guest to come up' "the end of the guest's console"
