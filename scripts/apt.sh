@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Sourced by the other scripts: messages, where the system gets Debian from, and what of a kernel is booted.
+# Sourced by the other scripts: messages, our version, where the system gets Debian from, and what of a kernel is booted.
 
 me=${0##*/}
 say() { printf '  %-7s %s\n' "$1" "$2"; }
 die() { printf '%s: %s\n' "$me" "$*" >&2; exit 1; }
+
+# version: ours, from the one place where it is written
+version() { sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf; }
 
 # boot_file DIR: of the kernel in DIR what QEMU starts: vmlinux if it starts as it is (PVH), or else vmlinuz
 boot_file()

@@ -4,26 +4,7 @@
 # The packages of `make deb`: lintian finds no error, two builds are the same, and on a Debian with nothing else they are installed, work, and
 # leave nothing when they are removed. The Debian is made by mmdebstrap from the system's own mirror; needs root.
 set -uo pipefail
-cd "$(dirname "$0")/../.." || exit
-. scripts/apt.sh
-number=0
-dir=$(mktemp -d "${TMPDIR:-/tmp}/deb_test.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
-
-# check TEXT COMMAND...
-check()
-{
-	local text=$1
-
-	shift
-	number=$((number + 1))
-	if ("$@") > "$dir/log" 2>&1; then
-		echo "ok $number $text"
-	else
-		tail -n 40 "$dir/log" | sed 's/^/# /'
-		echo "not ok $number $text"
-	fi
-}
+. "$(dirname "$0")/check.sh"
 
 same()
 {
@@ -67,7 +48,7 @@ debian()
 		"$(codename)" "$dir/null" "$dir/debian.sources"
 }
 
-version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf)
+version=$(version)
 step() { grep -qx "$1" "$dir/done" || { cat "$dir/said"; return 1; }; }
 echo "1..6"
 check "lintian finds no error" lintian --fail-on error build/deb/*.deb

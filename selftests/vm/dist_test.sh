@@ -3,26 +3,9 @@
 #
 # What scripts/dist packs: complete, with a list of contents that is right, and the same when it is built again somewhere else.
 set -uo pipefail
-cd "$(dirname "$0")/../.." || exit
-version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf)
-dist=$PWD/build/dist/opengcs-$version kernel=$(cat build/uvm/.kernel) number=0
-dir=$(mktemp -d "${TMPDIR:-/tmp}/dist_test.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
-
-# check TEXT COMMAND...
-check()
-{
-	local text=$1
-
-	shift
-	number=$((number + 1))
-	if ("$@") > "$dir/log" 2>&1; then
-		echo "ok $number $text"
-	else
-		sed 's/^/# /' "$dir/log"
-		echo "not ok $number $text"
-	fi
-}
+. "$(dirname "$0")/check.sh"
+version=$(version)
+dist=$PWD/build/dist/opengcs-$version kernel=$(cat build/uvm/.kernel)
 
 # Unpacked, it is what its checksums say, and nothing is there that they do not know.
 complete()

@@ -3,25 +3,7 @@
 #
 # The image's promises: two builds are the same, everything in it is root's, what must be there is there.
 set -uo pipefail
-cd "$(dirname "$0")/../.." || exit
-number=0
-dir=$(mktemp -d "${TMPDIR:-/tmp}/image_test.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
-
-# check TEXT COMMAND...
-check()
-{
-	local text=$1
-
-	shift
-	number=$((number + 1))
-	if "$@" > "$dir/log" 2>&1; then
-		echo "ok $number $text"
-	else
-		sed 's/^/# /' "$dir/log"
-		echo "not ok $number $text"
-	fi
-}
+. "$(dirname "$0")/check.sh"
 
 same()
 {

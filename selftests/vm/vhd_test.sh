@@ -3,26 +3,9 @@
 #
 # What scripts/vhd promises: two builds are the same, the tree is the initrd's, the disks are what others take them for.
 set -uo pipefail
-cd "$(dirname "$0")/../.." || exit
+. "$(dirname "$0")/check.sh"
 PATH=$PATH:/sbin:/usr/sbin
-uvm=build/uvm number=0
-dir=$(mktemp -d "${TMPDIR:-/tmp}/vhd_test.XXXXXX")
-trap 'rm -rf "$dir"' EXIT
-
-# check TEXT COMMAND...
-check()
-{
-	local text=$1
-
-	shift
-	number=$((number + 1))
-	if "$@" > "$dir/log" 2>&1; then
-		echo "ok $number $text"
-	else
-		sed 's/^/# /' "$dir/log"
-		echo "not ok $number $text"
-	fi
-}
+uvm=build/uvm
 
 # As differently as it gets: another time, another directory, another umask, and nothing that root may.
 same()
