@@ -90,7 +90,8 @@ int client_hear(int fd, struct control_fds *fds, struct json_object **answer, st
 			err->err = (int)get_number(message, "errno");
 		return -1;
 	}
-	*answer = steal_ptr(&message);
+	if (answer)
+		*answer = steal_ptr(&message);
 	return 0;
 }
 

@@ -15,20 +15,20 @@ int client_connect(const char *in, int *dir_fd, struct gcs_error *err);
 struct json_object *client_new(const char *verb, const char *container);
 
 /*
- * The answer to @request (taken) on the connection @fd, which goes on: 0 with *@answer, or -1 with @err: the supervisor's words. @fds
+ * The answer to @request (taken) on the connection @fd, which goes on: 0 with *@answer (may be NULL), or -1 with @err: the supervisor's words. @fds
  * (may be NULL) go with it and come with the answer.
  */
 int client_ask(int fd, struct json_object *request, struct control_fds *fds, struct json_object **answer, struct gcs_error *err);
 /* The next message after that. */
 int client_hear(int fd, struct control_fds *fds, struct json_object **answer, struct gcs_error *err);
 
-/* All of it: connect, ask, hang up. */
+/* All of it: connect, ask, hang up. *@answer may be NULL. */
 int client_request(const char *in, struct json_object *request, struct json_object **answer, struct gcs_error *err);
 
 /*
  * @request (taken) starts or attaches to a process, whose streams are ours until it ends. Returns the exit code, also of what went
- * wrong, which has been printed. *@detached (may be NULL) tells whether it goes on without us.
+ * wrong, which has been printed.
  */
-int client_session(const struct options *o, struct json_object *request, bool *detached);
+int client_session(const struct options *o, struct json_object *request);
 
 #endif

@@ -63,16 +63,15 @@ static void sort_fds(struct attached *a, struct json_object *message, struct con
 }
 
 /* Returns 0 with *@code, 1 if the user has detached, or -1 with @err. */
-static int live(struct attached *a, const struct options *o, struct json_object *message, struct control_fds *fds, uint32_t *code,
-		struct gcs_error *err)
+static int live(struct attached *a, struct json_object *message, struct control_fds *fds, uint32_t *code, struct gcs_error *err)
 {
 	_cleanup_json_ struct json_object *end = NULL;
 	int ret;
 
 	sort_fds(a, message, fds);
-	a->session.tty = get_true(message, "tty");
+	a->session.tty = get_bool(message, "tty");
 	/* A terminal whose keys come from a file or pipe has no keyboard to make raw. */
-	a->session.interactive = get_true(message, "interactive") && (!a->session.tty || isatty(STDIN_FILENO));
+	a->session.interactive = get_bool(message, "interactive") && (!a->session.tty || isatty(STDIN_FILENO));
 	/* From here on signals are the process's; before, one just ends us. */
 	ret = session_signals(&a->session, err);
 	if (ret == 0)
@@ -103,11 +102,11 @@ static int finish(struct attached *a, const struct options *o, int ret, uint32_t
 	return ret == 0 ? (int)(code & 0xFF) : 0;
 }
 
-int client_session(const struct options *o, struct json_object *request, bool *detached)
+int client_session(const struct options *o, struct json_object *request)
 {
 	static const struct session_ops ops = { .signal = pass_signal, .resize = pass_size };
 	struct attached a = { .session = SESSION_INIT, .sockets = { -1, -1, -1 }, .spools = { -1, -1, -1 } };
-	_cleanup_json_ struct json_object *message = NULL, *gone = NULL;
+	_cleanup_json_ struct json_object *message = NULL;
 	struct control_fds fds = { .count = 0 };
 	struct gcs_error err = { 0 };
 	uint32_t code = 0;
@@ -121,20 +120,18 @@ int client_session(const struct options *o, struct json_object *request, bool *d
 		json_object_put(request);
 		return verb_failed(&err, o->json);
 	}
-	if (get_true(request, "tty") && terminal_size(&a.session.rows, &a.session.columns)) {
+	if (get_bool(request, "tty") && terminal_size(&a.session.rows, &a.session.columns)) {
 		set_number(request, "rows", a.session.rows);
 		set_number(request, "columns", a.session.columns);
 	}
 	ret = client_ask(a.control, request, &fds, &message, &err);
 	if (ret == 0)
-		ret = live(&a, o, message, &fds, &code, &err);
+		ret = live(&a, message, &fds, &code, &err);
 	session_end(&a.session);
 	/* The supervisor hangs up when it has removed what was to be removed. */
 	if (ret == 0)
-		client_hear(a.control, NULL, &gone, NULL);
+		client_hear(a.control, NULL, NULL, NULL);
 	close(a.control);
-	if (detached)
-		*detached = ret != 0;
 	ret = finish(&a, o, ret, code, &err);
 	if (a.session.signal_fd >= 0)
 		close(a.session.signal_fd);

@@ -6,12 +6,11 @@
 #include <json-c/json_object.h>
 
 #include "error.h"
-
-#define CONTROL_FDS_MAX 128 /* an image's layers; the kernel takes 253 */
+#include "fds.h"
 
 /* Descriptors that come with a message: the caller's, until they are taken. */
 struct control_fds {
-	int fds[CONTROL_FDS_MAX];
+	int fds[FDS_MAX];
 	unsigned int count;
 };
 

@@ -50,8 +50,7 @@ static struct disk *add(struct disks *d, struct disk *disk, int fd, struct gcs_e
 		return NULL;
 	}
 	disk->guest.mount_path = disk->mount_path;
-	disk->read_only = !disk->guest.scratch;
-	if (vm_attach(d->vm, disk->guest.controller, disk->guest.lun, fd, disk->read_only, err) < 0)
+	if (vm_attach(d->vm, disk->guest.controller, disk->guest.lun, fd, !disk->guest.scratch, err) < 0)
 		return NULL;
 	disk->plugged = true;
 	if (guest_mount(d->guest, &disk->guest, err) < 0) {
@@ -69,7 +68,7 @@ static struct disk *find_layer(struct disks *d, const struct stat *st)
 	struct disk *first = &d->table[0][0];
 
 	for (struct disk *disk = first; disk < first + DISK_CONTROLLERS * DISK_LUNS; disk++)
-		if (disk->mounted && disk->read_only && disk->dev == st->st_dev && disk->ino == st->st_ino)
+		if (disk->mounted && !disk->guest.scratch && disk->dev == st->st_dev && disk->ino == st->st_ino)
 			return disk;
 	return NULL;
 }

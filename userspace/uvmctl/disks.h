@@ -16,7 +16,6 @@
 struct disk {
 	unsigned int users;
 	bool plugged, mounted, ejected; /* what there is of it; plugged: the LUN is not free */
-	bool read_only;
 	dev_t dev; /* of a layer: the same file again is the same disk */
 	ino_t ino;
 	struct guest_disk guest;

@@ -58,11 +58,11 @@ static struct json_object *disk_settings(const struct guest_disk *d)
 	set_number(s, "Lun", d->lun);
 	set_number(s, "Controller", d->controller);
 	if (d->scratch) {
-		set_true(s, "EnsureFilesystem");
+		set_bool(s, "EnsureFilesystem", true);
 		set_string(s, "Filesystem", "ext4");
 		return s;
 	}
-	set_true(s, "ReadOnly");
+	set_bool(s, "ReadOnly", true);
 	options = json_object_new_array();
 	json_object_array_add(options, json_object_new_string("ro"));
 	json_object_object_add(s, "Options", options);
@@ -162,7 +162,7 @@ int guest_execute(struct guest *g, const char *container, struct json_object *pa
 		listeners[i] = ports_listen(g->ports, port, err);
 		if (listeners[i] < 0)
 			ret = -1;
-		set_true(parameters, pipes[i]);
+		set_bool(parameters, pipes[i], true);
 		set_number(vsock, names[i], port);
 	}
 	set_nested(settings, "ProcessParameters", parameters);

@@ -15,6 +15,8 @@
 #include "cleanup.h"
 #include "image.h"
 #include "image_cache.h"
+#include "json.h"
+#include "jsonset.h"
 #include "options.h"
 #include "progress.h"
 #include "size.h"
@@ -46,27 +48,18 @@ static int load(const struct arguments *a, struct gcs_error *err)
 
 /* --- inspect --- */
 
-static struct json_object *strings(char *const *list)
-{
-	struct json_object *a = json_object_new_array();
-
-	for (; list && *list; list++)
-		json_object_array_add(a, json_object_new_string(*list));
-	return a;
-}
-
 static void add(struct json_object *o, const char *key, const char *value)
 {
-	json_object_object_add(o, key, json_object_new_string(value ? value : ""));
+	set_string(o, key, json_str(value));
 }
 
 static struct json_object *config_object(const struct image_config *c)
 {
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "Entrypoint", strings(c->entrypoint));
-	json_object_object_add(o, "Cmd", strings(c->command));
-	json_object_object_add(o, "Env", strings(c->env));
+	json_object_object_add(o, "Entrypoint", strings((const char *const *)c->entrypoint));
+	json_object_object_add(o, "Cmd", strings((const char *const *)c->command));
+	json_object_object_add(o, "Env", strings((const char *const *)c->env));
 	add(o, "WorkingDir", c->cwd);
 	add(o, "User", c->user);
 	add(o, "StopSignal", c->stop_signal);
@@ -138,8 +131,8 @@ static struct json_object *row(const struct image_cache *cache, const struct cac
 	add(o, "name", image->name);
 	add(o, "platform", image->platform);
 	if (json) {
-		json_object_object_add(o, "used", json_object_new_int64(image->used));
-		json_object_object_add(o, "bytes", json_object_new_int64((int64_t)size_of(cache, image)));
+		set_number(o, "used", image->used);
+		set_number(o, "bytes", (int64_t)size_of(cache, image));
 		json_object_object_add(o, "layers", layers);
 		return o;
 	}
@@ -149,7 +142,7 @@ static struct json_object *row(const struct image_cache *cache, const struct cac
 	add(o, "mib", text);
 	if (localtime_r(&image->used, &tm) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M", &tm))
 		add(o, "used", text);
-	json_object_object_add(o, "layers", json_object_new_int64((int64_t)json_object_array_length(layers)));
+	set_number(o, "layers", (int64_t)json_object_array_length(layers));
 	json_object_put(layers);
 	return o;
 }

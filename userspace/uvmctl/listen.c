@@ -17,6 +17,7 @@
 #include <linux/vm_sockets.h>
 
 #include "cleanup.h"
+#include "fds.h"
 #include "thread.h"
 #include "vsock_backend.h"
 
@@ -95,35 +96,14 @@ static int vhost_accept(const struct ports *p, int listener, struct gcs_error *e
 
 /* --- the own backend ---------------------------------------------------------------------- */
 
-static int give(int to, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
-	struct iovec iov = { .iov_base = (char *)"", .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
-	};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	return sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -1;
-}
-
 static int take(int from, struct gcs_error *err)
 {
-	char byte, control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
-	};
-	struct cmsghdr *c;
+	unsigned int count = 1;
+	char byte;
 	int fd;
 
-	if (recvmsg(from, &msg, MSG_CMSG_CLOEXEC) != 1 || !(c = CMSG_FIRSTHDR(&msg)) || c->cmsg_type != SCM_RIGHTS)
+	if (fds_receive(from, &byte, 1, &fd, &count, 0, NULL) != 1 || count != 1)
 		return gcs_fail(err, errno, HR_FAIL, "accept the guest's connection");
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	return fd;
 }
 
@@ -142,7 +122,7 @@ static int dial(void *arg, uint32_t port)
 		for (int j = 0; j < 2; j++)
 			if (setsockopt(fds[j], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
 				setsockopt(fds[j], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-		if (give(p->table[i].give, fds[0]) == 0)
+		if (fds_send(p->table[i].give, "", 1, &fds[0], 1, MSG_DONTWAIT) == 1)
 			ret = fds[1];
 		else
 			close(fds[1]);

@@ -129,8 +129,8 @@ void process_take(struct process *p, struct json_object *message, struct control
 	json_object_object_add(message, "streams", streams);
 	json_object_object_add(message, "spooled", spooled);
 	set_number(message, "pid", p->pid);
-	json_object_object_add(message, "tty", json_object_new_boolean(p->tty));
-	json_object_object_add(message, "interactive", json_object_new_boolean(p->interactive));
+	set_bool(message, "tty", p->tty);
+	set_bool(message, "interactive", p->interactive);
 }
 
 void process_discard(struct process *p)

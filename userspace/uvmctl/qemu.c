@@ -19,6 +19,7 @@
 #include <json-c/json.h>
 
 #include "cleanup.h"
+#include "jsonset.h"
 #include "proc.h"
 #include "qmp.h"
 #include "tail.h"
@@ -235,20 +236,15 @@ static struct json_object *object(const char *key, const char *value)
 {
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, key, json_object_new_string(value));
+	set_string(o, key, value);
 	return o;
-}
-
-static void set(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
 }
 
 static int remove_fdset(struct vm *vm, unsigned int fdset, struct gcs_error *err)
 {
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "fdset-id", json_object_new_int((int)fdset));
+	set_number(o, "fdset-id", fdset);
 	return qmp_execute(vm->qmp, "remove-fd", o, -1, err);
 }
 
@@ -258,13 +254,13 @@ static int add_blockdev(struct vm *vm, unsigned int fdset, bool read_only, const
 	char path[32];
 
 	snprintf(path, sizeof(path), "/dev/fdset/%u", fdset);
-	set(file, "filename", path);
-	json_object_object_add(file, "read-only", json_object_new_boolean(read_only));
-	set(o, "node-name", node);
-	json_object_object_add(o, "read-only", json_object_new_boolean(read_only));
+	set_string(file, "filename", path);
+	set_bool(file, "read-only", read_only);
+	set_string(o, "node-name", node);
+	set_bool(o, "read-only", read_only);
 	json_object_object_add(o, "file", file);
 	/* What is written is thrown away: the guest's flushes must not wait for this machine's disk. */
-	json_object_object_add(cache, "no-flush", json_object_new_boolean(true));
+	set_bool(cache, "no-flush", true);
 	json_object_object_add(o, "cache", cache);
 	return qmp_execute(vm->qmp, "blockdev-add", o, -1, err);
 }
@@ -278,19 +274,19 @@ int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, 
 	snprintf(node, sizeof(node), "disk-%u", fdset);
 	snprintf(bus, sizeof(bus), "scsi%u.0", controller);
 	o = json_object_new_object();
-	json_object_object_add(o, "fdset-id", json_object_new_int((int)fdset));
+	set_number(o, "fdset-id", fdset);
 	if (qmp_execute(vm->qmp, "add-fd", o, fd, err) < 0)
 		return -1;
 	if (add_blockdev(vm, fdset, read_only, node, err) < 0)
 		goto err_blockdev;
 	o = object("driver", "scsi-hd");
-	set(o, "id", node);
-	set(o, "bus", bus);
-	set(o, "drive", node);
-	json_object_object_add(o, "lun", json_object_new_int((int)lun));
+	set_string(o, "id", node);
+	set_string(o, "bus", bus);
+	set_string(o, "drive", node);
+	set_number(o, "lun", lun);
 	/* A full disk of this machine is the container's I/O error, not the end of the whole VM: QEMU would stop it by default. */
-	set(o, "werror", "report");
-	set(o, "rerror", "report");
+	set_string(o, "werror", "report");
+	set_string(o, "rerror", "report");
 	if (qmp_execute(vm->qmp, "device_add", o, -1, err) < 0)
 		goto err_device;
 	vm->slots[controller][lun] = (struct slot){ .fdset = fdset, .device = true, .node = true };

@@ -13,6 +13,7 @@
 #include <json-c/json.h>
 
 #include "cleanup.h"
+#include "fds.h"
 
 #define QMP_TIMEOUT_MS 30000
 #define QMP_LINE_MAX (1 << 20)
@@ -108,22 +109,10 @@ static struct json_object *await(struct qmp *q, const char *key, int64_t id, con
 
 static int send_line(struct qmp *q, const char *line, int fd, const char *what, struct gcs_error *err)
 {
-	char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
-	struct iovec iov = { .iov_base = (char *)line, .iov_len = strlen(line) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *c;
+	size_t length = strlen(line);
 
-	if (fd >= 0) {
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
 	/* Commands are far smaller than the socket's buffer: they go at once or not at all. */
-	if (sendmsg(q->fd, &msg, MSG_NOSIGNAL) != (ssize_t)iov.iov_len)
+	if (fds_send(q->fd, line, length, &fd, fd >= 0, 0) != (ssize_t)length)
 		return gcs_fail(err, errno, HR_FAIL, "QMP: send %s", what);
 	return 0;
 }

@@ -47,9 +47,9 @@ static int serve_down(struct client *c, struct json_object *request, struct json
 	pthread_mutex_lock(&s->lock);
 	LIST_FOREACH(container, &s->containers, link)
 		running += container->state == CONTAINER_RUNNING || container->state == CONTAINER_STARTING;
-	s->going_down |= !running || get_true(request, "force");
+	s->going_down |= !running || get_bool(request, "force");
 	pthread_mutex_unlock(&s->lock);
-	if (running && !get_true(request, "force"))
+	if (running && !get_bool(request, "force"))
 		return gcs_fail(err, 0, HR_FAIL, "UVM %s: %d container%s still running; `uvmctl down -f %s` ends %s too", s->name, running,
 				running == 1 ? " is" : "s are", s->name, running == 1 ? "it" : "them");
 	eventfd_write(s->down_fd, 1);

@@ -14,8 +14,6 @@
 #include "state.h"
 #include "supervisor.h"
 
-#define KILL_MS 60000
-
 static const char *const state_names_of[] = { "creating", "created", "starting", "running", "exited", "removing" };
 
 struct container *container_by_name(struct supervisor *s, const char *name)
@@ -53,7 +51,7 @@ static int find_pod(struct supervisor *s, struct container *c, struct gcs_error 
 {
 	const char *name = get_string(c->request, "pod");
 
-	if (get_true(c->request, "sandbox"))
+	if (get_bool(c->request, "sandbox"))
 		c->pod = c;
 	if (!name)
 		return 0;
@@ -93,9 +91,9 @@ static struct container *reserve(struct supervisor *s, struct json_object *reque
 		return NULL;
 	}
 	snprintf(c->name, sizeof(c->name), name ? "%s" : "%.12s", name ? name : c->parts.id);
-	c->tty = get_true(request, "tty");
-	c->interactive = get_true(request, "interactive");
-	c->remove = get_true(request, "remove");
+	c->tty = get_bool(request, "tty");
+	c->interactive = get_bool(request, "interactive");
+	c->remove = get_bool(request, "remove");
 	c->created = time(NULL);
 	pthread_mutex_lock(&s->lock);
 	if (container_by_name(s, c->name)) {
@@ -121,21 +119,9 @@ static void drop(struct supervisor *s, struct container *c)
 	container_free(c);
 }
 
-/* The strings of a request's array; the strings stay its own. */
-static char **string_list(struct json_object *request, const char *key)
-{
-	struct json_object *a = get_array(request, key);
-	size_t n = a ? json_object_array_length(a) : 0;
-	char **list = calloc(n + 1, sizeof(*list));
-
-	for (size_t i = 0; list && i < n; i++)
-		list[i] = (char *)json_object_get_string(json_object_array_get_idx(a, i));
-	return list;
-}
-
 static int make(struct supervisor *s, struct container *c, const struct control_fds *fds, struct gcs_error *err)
 {
-	_cleanup_free_ char **args = string_list(c->request, "args"), **env = string_list(c->request, "env");
+	_cleanup_free_ char **args = get_strings(c->request, "args"), **env = get_strings(c->request, "env");
 	_cleanup_json_ struct json_object *figures = json_object_new_object();
 	_cleanup_close_ int scratch = -1;
 	struct spec_options spec = { .cwd = get_string(c->request, "cwd"), .user = get_string(c->request, "user"), .args = args,
@@ -236,7 +222,7 @@ static int kill_all(struct supervisor *s, struct container *c, struct gcs_error 
 		process_discard(p);
 	process_discard(init);
 	pthread_mutex_unlock(&s->lock);
-	return watch_wait(&s->uvm.watch, init->ended_fd, POLLIN, watch_deadline(KILL_MS), "the container's end", err);
+	return watch_wait(&s->uvm.watch, init->ended_fd, POLLIN, watch_deadline(GUEST_MS), "the container's end", err);
 }
 
 int serve_rm(struct client *client, struct json_object *request, struct json_object *answer, struct gcs_error *err)
@@ -254,7 +240,7 @@ int serve_rm(struct client *client, struct json_object *request, struct json_obj
 		c = NULL;
 		running = false;
 	}
-	if (running && !get_true(request, "force")) {
+	if (running && !get_bool(request, "force")) {
 		gcs_fail(err, 0, HR_FAIL, "container %s is running; `uvmctl rm -f %s` kills it first", c->name, c->name);
 		c = NULL;
 	}
@@ -298,7 +284,7 @@ static struct json_object *describe_process(const struct process *p)
 	if (process_ended(p) && p->failure.hr == HR_OK)
 		set_number(o, "exit_code", p->code);
 	set_string(o, "command", p->command);
-	json_object_object_add(o, "attached", json_object_new_boolean(p->attached));
+	set_bool(o, "attached", p->attached);
 	return o;
 }
 
@@ -320,7 +306,7 @@ static struct json_object *describe(struct container *c)
 		set_number(o, "pid", c->init->pid);
 		if (process_ended(c->init) && c->init->failure.hr == HR_OK)
 			set_number(o, "exit_code", c->init->code);
-		json_object_object_add(o, "attached", json_object_new_boolean(c->init->attached));
+		set_bool(o, "attached", c->init->attached);
 	}
 	LIST_FOREACH(p, &c->execs, link)
 		json_object_array_add(execs, describe_process(p));

@@ -13,8 +13,6 @@
 #include "jsonset.h"
 #include "supervisor.h"
 
-#define KILL_MS 60000 /* for the guest to answer */
-
 static struct process *process_ref(struct process *p)
 {
 	p->refs++;
@@ -205,7 +203,7 @@ static int start(struct supervisor *s, struct container *c, struct gcs_error *er
 
 int serve_start_container(struct client *client, struct json_object *request, struct json_object *answer, struct gcs_error *err)
 {
-	bool attach = get_true(request, "attach");
+	bool attach = get_bool(request, "attach");
 	struct supervisor *s = client->s;
 	struct process *p = NULL;
 	struct container *c;
@@ -308,12 +306,12 @@ int serve_attach(struct client *client, struct json_object *request, struct json
 /* With the lock: what `exec` asks for, in the container's directory and environment and as its user, where it says nothing else. */
 static struct json_object *exec_parameters(struct container *c, struct json_object *request)
 {
-	struct json_object *parameters = json_object_new_object(), *lists[] = { get_array(c->request, "env"), get_array(request, "env") },
-			   *args = get_array(request, "args");
-	size_t n_args = json_object_array_length(args), count = 0;
-	const char *env[2 * ENV_MAX + 1], **argv = calloc(n_args + 1, sizeof(*argv));
+	struct json_object *parameters = json_object_new_object(), *lists[] = { get_array(c->request, "env"), get_array(request, "env") };
+	_cleanup_free_ char **args = get_strings(request, "args");
+	const char *env[2 * ENV_MAX + 1];
+	size_t count = 0;
 	struct spec_options spec = { .cwd = get_string(request, "cwd"), .user = get_string(request, "user"), .env = (char *const *)env,
-				     .args = (char *const *)argv, .terminal = get_true(request, "tty"),
+				     .args = args, .terminal = get_bool(request, "tty"),
 				     .rows = (uint16_t)get_number(request, "rows"), .columns = (uint16_t)get_number(request, "columns") };
 
 	if (!spec.cwd)
@@ -324,17 +322,14 @@ static struct json_object *exec_parameters(struct container *c, struct json_obje
 		for (size_t i = 0; lists[l] && i < json_object_array_length(lists[l]) && count < 2 * ENV_MAX; i++)
 			env[count++] = json_object_get_string(json_object_array_get_idx(lists[l], i));
 	env[count] = NULL;
-	for (size_t i = 0; argv && i < n_args; i++)
-		argv[i] = json_object_get_string(json_object_array_get_idx(args, i));
-	if (argv)
+	if (args)
 		json_object_object_add(parameters, "OciProcess", spec_process(&spec));
-	free(argv);
 	return parameters;
 }
 
 int serve_exec(struct client *client, struct json_object *request, struct json_object *answer, struct gcs_error *err)
 {
-	bool tty = get_true(request, "tty"), interactive = get_true(request, "interactive"), detach = get_true(request, "detach");
+	bool tty = get_bool(request, "tty"), interactive = get_bool(request, "interactive"), detach = get_bool(request, "detach");
 	struct guest_process started = { .want = { interactive && !detach, !detach, !detach && !tty } };
 	struct json_object *parameters = NULL, *args = get_array(request, "args");
 	struct supervisor *s = client->s;
@@ -398,7 +393,7 @@ int serve_kill(struct client *client, struct json_object *request, struct json_o
 		gcs_fail(err, 0, HR_FAIL, "container %s has exited", get_string(request, "container"));
 	} else {
 		signal = guest_signal(p->guest, p->container, p->pid, (int)get_number(request, "signal"), err);
-		if (signal && watch_wait(&s->uvm.watch, request_fd(signal), POLLIN, watch_deadline(KILL_MS), "the answer to a signal", err) == 0)
+		if (signal && watch_wait(&s->uvm.watch, request_fd(signal), POLLIN, watch_deadline(GUEST_MS), "the answer to a signal", err) == 0)
 			ret = request_take(signal, NULL, err);
 		else
 			request_drop(signal);

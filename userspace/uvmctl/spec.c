@@ -70,7 +70,7 @@ static void add_terminal(struct json_object *process, const struct spec_options 
 {
 	struct json_object *size;
 
-	json_object_object_add(process, "terminal", json_object_new_boolean(true));
+	set_bool(process, "terminal", true);
 	if (!o->rows || !o->columns)
 		return;
 	size = json_object_new_object();

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "event.h"
-#include "image.h"
+#include "ext4.h"
 
 #define SPOOL_MAX (64ll << 20)
 #define CHUNK (64 << 10)
@@ -60,7 +60,7 @@ static void on_output(struct event *ev, uint32_t events, void *arg)
 	if (n > SPOOL_MAX - s->size)
 		n = (ssize_t)(SPOOL_MAX - s->size);
 	if (n > 0 && s->file < 0)
-		s->file = image_scratch(0, NULL);
+		s->file = unnamed_file(NULL);
 	written = n > 0 && s->file >= 0 ? pwrite(s->file, s->buf, (size_t)n, s->size) : 0;
 	if (n > 0 && written <= 0)
 		return; /* the disk is full: the process waits until somebody attaches */

@@ -147,33 +147,30 @@ static int make_uvm(int state_fd, const char *name, struct state_claim *claim, s
 	return -1;
 }
 
-int state_claim(int state_fd, const char *name, struct state_claim *claim, struct gcs_error *err)
+/* With the state lock in *@state_lock: find() for a name that may be one. */
+static int find_named(int state_fd, const char *name, int *state_lock, struct gcs_error *err)
 {
-	_cleanup_close_ int state_lock = -1, dir_fd = -1;
-
 	if (state_check_name("UVM", name, err) < 0)
 		return -1;
-	state_lock = lock_state(state_fd, err);
-	if (state_lock < 0)
-		return -1;
-	dir_fd = find(state_fd, name, err);
+	*state_lock = lock_state(state_fd, err);
+	return *state_lock < 0 ? -1 : find(state_fd, name, err);
+}
+
+int state_claim(int state_fd, const char *name, struct state_claim *claim, struct gcs_error *err)
+{
+	_cleanup_close_ int state_lock = -1, dir_fd = find_named(state_fd, name, &state_lock, err);
+
 	if (dir_fd >= 0)
 		return gcs_fail(err, 0, HR_FAIL, "UVM %s runs already; `uvmctl down %s` ends it", name, name);
-	return err->err == ENOENT ? make_uvm(state_fd, name, claim, err) : -1;
+	return state_lock >= 0 && err->err == ENOENT ? make_uvm(state_fd, name, claim, err) : -1;
 }
 
 int state_find(int state_fd, const char *name, struct gcs_error *err)
 {
 	_cleanup_close_ int state_lock = -1;
-	int dir_fd;
+	int dir_fd = find_named(state_fd, name, &state_lock, err);
 
-	if (state_check_name("UVM", name, err) < 0)
-		return -1;
-	state_lock = lock_state(state_fd, err);
-	if (state_lock < 0)
-		return -1;
-	dir_fd = find(state_fd, name, err);
-	if (dir_fd >= 0 || err->err != ENOENT)
+	if (dir_fd >= 0 || state_lock < 0 || err->err != ENOENT)
 		return dir_fd;
 	gcs_fail(err, 0, HR_FAIL, "no UVM %s runs; `uvmctl up %s` starts it", name, name);
 	err->err = ENOENT;

@@ -14,6 +14,8 @@
 #include "process.h"
 #include "state.h"
 
+#define GUEST_MS 60000 /* for the guest to answer, or to end a process */
+
 enum container_state { CONTAINER_CREATING, CONTAINER_CREATED, CONTAINER_STARTING, CONTAINER_RUNNING, CONTAINER_EXITED, CONTAINER_REMOVING };
 
 /*

@@ -51,13 +51,12 @@ int container_create(const struct options *o, bool remove, bool sandbox, struct 
 		set_string(request, "name", o->name);
 	if (o->pod)
 		set_string(request, "pod", o->pod);
-	if (sandbox)
-		set_true(request, "sandbox");
+	set_bool(request, "sandbox", sandbox);
 	set_string(request, "image", o->operands[0]);
 	set_number(request, "scratch", (int64_t)o->scratch_size);
-	json_object_object_add(request, "tty", json_object_new_boolean(o->tty));
-	json_object_object_add(request, "interactive", json_object_new_boolean(o->interactive));
-	json_object_object_add(request, "remove", json_object_new_boolean(remove));
+	set_bool(request, "tty", o->tty);
+	set_bool(request, "interactive", o->interactive);
+	set_bool(request, "remove", remove);
 	if (o->tty && terminal_size(&rows, &columns)) {
 		set_number(request, "rows", rows);
 		set_number(request, "columns", columns);
@@ -96,13 +95,11 @@ int verb_rm(struct options *o)
 	int ret = 0;
 
 	for (int i = 0; i < o->operand_count; i++) {
-		_cleanup_json_ struct json_object *answer = NULL;
 		struct json_object *request = client_new("rm", o->operands[i]);
 		struct gcs_error err = { 0 };
 
-		if (o->force)
-			set_true(request, "force");
-		if (client_request(o->in, request, &answer, &err) < 0)
+		set_bool(request, "force", o->force);
+		if (client_request(o->in, request, NULL, &err) < 0)
 			ret = verb_failed(&err, o->json);
 	}
 	return ret;

@@ -10,12 +10,10 @@
 
 static int ask(const struct options *o, const char *verb, const char *container, bool force, struct gcs_error *err)
 {
-	_cleanup_json_ struct json_object *answer = NULL;
 	struct json_object *request = client_new(verb, container);
 
-	if (force)
-		set_true(request, "force");
-	return client_request(o->in, request, &answer, err);
+	set_bool(request, "force", force);
+	return client_request(o->in, request, NULL, err);
 }
 
 static int create(const struct options *given, struct gcs_error *err)

@@ -13,25 +13,24 @@
 /* Ask, with no answer of interest. */
 static int simple(const struct options *o, struct json_object *request)
 {
-	_cleanup_json_ struct json_object *answer = NULL;
 	struct gcs_error err = { 0 };
 
-	return client_request(o->in, request, &answer, &err) < 0 ? verb_failed(&err, o->json) : 0;
+	return client_request(o->in, request, NULL, &err) < 0 ? verb_failed(&err, o->json) : 0;
 }
 
-static int start(const struct options *o, const char *container, bool attach, bool *detached)
+static int start(const struct options *o, const char *container, bool attach)
 {
 	struct json_object *request = client_new("start", container);
 
 	if (!attach)
 		return simple(o, request);
-	set_true(request, "attach");
-	return client_session(o, request, detached);
+	set_bool(request, "attach", true);
+	return client_session(o, request);
 }
 
 int verb_start(struct options *o)
 {
-	return start(o, o->operands[0], o->attach, NULL);
+	return start(o, o->operands[0], o->attach);
 }
 
 int verb_run_in(struct options *o)
@@ -44,7 +43,7 @@ int verb_run_in(struct options *o)
 	if (container_create(o, !o->detach, false, &answer, &err) < 0)
 		return verb_failed(&err, o->json);
 	name = get_string(answer, "name");
-	ret = start(o, name, !o->detach, NULL);
+	ret = start(o, name, !o->detach);
 	if (o->detach && ret == 0)
 		printf("%s\n", name);
 	return ret;
@@ -75,7 +74,7 @@ int verb_attach(struct options *o)
 {
 	struct json_object *request = request_for_process(o, "attach");
 
-	return request ? client_session(o, request, NULL) : EXIT_OWN;
+	return request ? client_session(o, request) : EXIT_OWN;
 }
 
 int verb_exec(struct options *o)
@@ -88,11 +87,11 @@ int verb_exec(struct options *o)
 		set_string(request, "cwd", o->cwd);
 	if (o->user)
 		set_string(request, "user", o->user);
-	json_object_object_add(request, "tty", json_object_new_boolean(o->tty));
-	json_object_object_add(request, "interactive", json_object_new_boolean(o->interactive));
+	set_bool(request, "tty", o->tty);
+	set_bool(request, "interactive", o->interactive);
 	if (!o->detach)
-		return client_session(o, request, NULL);
-	set_true(request, "detach");
+		return client_session(o, request);
+	set_bool(request, "detach", true);
 	return simple(o, request);
 }
 

@@ -148,7 +148,6 @@ int verb_up(struct options *o)
 
 int verb_down(struct options *o)
 {
-	_cleanup_json_ struct json_object *answer = NULL;
 	_cleanup_close_ int fd = -1, dir_fd = -1;
 	struct json_object *request;
 	struct gcs_error err = { 0 };
@@ -157,9 +156,8 @@ int verb_down(struct options *o)
 	if (fd < 0)
 		return verb_failed(&err, o->json);
 	request = client_new("down", NULL);
-	if (o->force)
-		set_true(request, "force");
-	if (client_ask(fd, request, NULL, &answer, &err) < 0)
+	set_bool(request, "force", o->force);
+	if (client_ask(fd, request, NULL, NULL, &err) < 0)
 		return verb_failed(&err, o->json);
 	close(steal_fd(&fd));
 	state_wait_gone(dir_fd);

@@ -10,6 +10,7 @@
 
 #include <linux/virtio_config.h>
 
+#include "fds.h"
 #include "vsock_dev.h"
 
 enum {
@@ -91,24 +92,13 @@ struct message {
 
 static int receive(int fd, struct message *m, struct gcs_error *err)
 {
-	char control[CMSG_SPACE(sizeof(m->fds))] __attribute__((aligned(8)));
-	struct iovec iov = { .iov_base = m, .iov_len = HEADER_SIZE }; /* the union is aligned, the wire is not */
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
-	};
 	ssize_t n;
 
-	do
-		n = recvmsg(fd, &msg, MSG_WAITALL | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	m->fd_count = TABLE_MAX;
+	/* The union is aligned, the wire is not. */
+	n = fds_receive(fd, m, HEADER_SIZE, m->fds, &m->fd_count, MSG_WAITALL, NULL);
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return 0;
-	for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		m->fd_count = (unsigned int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(m->fds, CMSG_DATA(c), m->fd_count * sizeof(int));
-	}
 	if (n < 0)
 		return gcs_fail(err, errno, HR_FAIL, "vhost-user: read");
 	if ((size_t)n != HEADER_SIZE || (m->flags & FLAG_VERSION_MASK) != FLAG_VERSION || m->size > sizeof(m->u))
