@@ -24,7 +24,6 @@
 
 /* Only the event thread uses these, once timesync_start() has returned. */
 static struct child chronyd;
-static struct event *device_event, *end_event;
 static int dev_watch = -1;
 static uint64_t delay_ms = DELAY_FIRST_MS;
 static int64_t started_ms;
@@ -62,17 +61,16 @@ static void run(void *arg)
 
 	if (spawn(&s, &chronyd, &err) < 0) {
 		/* What an image does not have does not come either. */
-		if (err.err == ENOENT)
+		if (err.err == ENOENT) {
 			log_info("time sync: none: %s", err.text);
-		else
+		} else {
 			log_warning("time sync: %s", err.text);
-		if (err.err != ENOENT)
 			run_later();
+		}
 		return;
 	}
 	started_ms = clock_now_ms();
-	end_event = event_add(chronyd.pidfd, EPOLLIN, on_end, NULL, &err);
-	if (end_event)
+	if (event_add(chronyd.pidfd, EPOLLIN, on_end, NULL, &err))
 		return;
 	log_warning("time sync: %s", err.text);
 	child_kill(&chronyd);
@@ -144,8 +142,7 @@ int timesync_start(struct gcs_error *err)
 	if (ret)
 		return ret < 0 ? gcs_fail_prefix(err, "time sync") : 0;
 	dev_watch = watch;
-	device_event = event_add(watch, EPOLLIN, on_device, NULL, err);
-	if (!device_event)
+	if (!event_add(watch, EPOLLIN, on_device, NULL, err))
 		return gcs_fail_prefix(err, "time sync");
 	steal_fd(&watch);
 	return 0;

@@ -9,11 +9,10 @@
 #include <unistd.h>
 
 #include <netlink/genl/ctrl.h>
-#include <netlink/genl/genl.h>
-#include <netlink/netlink.h>
 
 #include "event.h"
 #include "module.h"
+#include "module_netlink.h"
 
 #define NEEDED (GCS_FEATURE_STREAM | GCS_FEATURE_TTY)
 
@@ -26,29 +25,13 @@ static module_finished_fn on_finished;
 static module_lost_fn on_lost;
 static module_missed_fn on_missed;
 
-static uint64_t get_u64(struct nlattr **a, int which)
-{
-	return a[which] ? nla_get_u64(a[which]) : 0;
-}
-
-static uint32_t get_u32(struct nlattr **a, int which)
-{
-	return a[which] ? nla_get_u32(a[which]) : 0;
-}
-
-static int parse(struct nl_msg *msg, struct nlattr **a)
-{
-	/* Kernel and agent may be of different age: what is not known here is ignored. */
-	return genlmsg_parse(nlmsg_hdr(msg), 0, a, GCS_A_MAX, NULL);
-}
-
 static int event_message(struct nl_msg *msg, void *arg)
 {
 	struct genlmsghdr *gh = nlmsg_data(nlmsg_hdr(msg));
 	struct nlattr *a[GCS_A_MAX + 1];
 	struct module_finished f;
 
-	if (parse(msg, a) < 0)
+	if (module_parse(msg, a) < 0)
 		return NL_OK;
 	if (gh->cmd == GCS_CMD_STREAM_LOST) {
 		on_lost(get_u64(a, GCS_A_STREAM_ID), get_u64(a, GCS_A_STREAM_KEPT));
@@ -89,7 +72,7 @@ static int dump_message(struct nl_msg *msg, void *arg)
 	struct module_stream *bigger;
 	struct list *l = arg;
 
-	if (parse(msg, a) < 0)
+	if (module_parse(msg, a) < 0)
 		return NL_OK;
 	bigger = reallocarray(l->streams, l->count + 1, sizeof(*bigger));
 	if (!bigger)
@@ -104,21 +87,13 @@ static int dump_message(struct nl_msg *msg, void *arg)
 	return NL_OK;
 }
 
-/* The kernel answers a dump within the request: this does not wait for anything. */
-static int dump(struct list *l, uint8_t cmd)
+int module_query(struct nl_sock *sock, uint8_t cmd, nl_recvmsg_msg_cb_t each, void *arg)
 {
-	struct nl_msg *msg = nlmsg_alloc();
-	int ret = -NLE_NOMEM;
+	int ret;
 
-	if (!msg)
-		return ret;
-	nl_socket_modify_cb(queries, NL_CB_VALID, NL_CB_CUSTOM, dump_message, l);
-	if (genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, family, 0, NLM_F_DUMP, cmd, GCS_GENL_VERSION))
-		ret = nl_send_auto(queries, msg);
-	if (ret >= 0)
-		ret = nl_recvmsgs_default(queries);
-	nlmsg_free(msg);
-	return ret;
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, each, arg);
+	ret = genl_send_simple(sock, family, cmd, GCS_GENL_VERSION, NLM_F_DUMP);
+	return ret < 0 ? ret : nl_recvmsgs_default(sock);
 }
 
 int module_list(struct module_stream **streams, size_t *count, struct gcs_error *err)
@@ -129,9 +104,9 @@ int module_list(struct module_stream **streams, size_t *count, struct gcs_error 
 	/* A list that changed while it was read is incomplete. */
 	do {
 		l = (struct list){ 0 };
-		ret = dump(&l, GCS_CMD_STREAM_GET);
+		ret = module_query(queries, GCS_CMD_STREAM_GET, dump_message, &l);
 		if (ret >= 0)
-			ret = dump(&l, GCS_CMD_TTY_GET);
+			ret = module_query(queries, GCS_CMD_TTY_GET, dump_message, &l);
 		if (ret < 0)
 			free(l.streams);
 	} while (ret == -NLE_DUMP_INTR);
