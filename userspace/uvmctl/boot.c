@@ -76,8 +76,7 @@ static int try_boot(struct uvm *u, const struct options *o, enum accel accel, bo
 	static const uint32_t ports[3] = { PORT_ENTROPY, PORT_LOG, PORT_BRIDGE };
 	_cleanup_free_ char *append = NULL;
 	struct vm_options vm = { .uvm_dir = o->uvm_dir, .cpus = o->cpus ? o->cpus : accel == ACCEL_KVM ? KVM_CPUS : TCG_CPUS,
-				 .memory_mib = o->memory_mib, .accel = accel,
-				 .log_fd = o->log_fd };
+				 .memory_mib = o->memory_mib, .accel = accel, .log_fd = o->log_fd };
 	int listeners[3] = { -1, -1, -1 };
 	double start;
 
@@ -86,9 +85,11 @@ static int try_boot(struct uvm *u, const struct options *o, enum accel accel, bo
 	 * each is looked for then: that none of 512 units is there yet takes as long as the rest of the drivers. One emulated processor needs
 	 * no timer of its own, which is measured for a tenth of a second.
 	 */
-	if (asprintf(&append, "console=ttyS0 quiet panic=-1 cryptomgr.notests=1 no_timer_check scsi_mod.scan=manual%s%s%s -- -e 1 /bin/vsockexec -e 109 /bin/gcs -v4 -log-format json -loglevel %s%s",
-		     accel == ACCEL_TCG && vm.cpus == 1 ? " noapictimer" : "", o->kernel_args ? " " : "", o->kernel_args ? o->kernel_args : "", o->debug ? "debug" : "info",
-		     o->no_kmod ? " -no-kmod" : "") < 0)
+	if (asprintf(&append,
+		     "console=ttyS0 quiet panic=-1 cryptomgr.notests=1 no_timer_check scsi_mod.scan=manual%s%s%s -- -e 1 "
+		     "/bin/vsockexec -e 109 /bin/gcs -v4 -log-format json -loglevel %s%s",
+		     accel == ACCEL_TCG && vm.cpus == 1 ? " noapictimer" : "", o->kernel_args ? " " : "",
+		     o->kernel_args ? o->kernel_args : "", o->debug ? "debug" : "info", o->no_kmod ? " -no-kmod" : "") < 0)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "boot");
 	vm.append = append;
 	u->ports = ports_open(o->vsock, err);
