@@ -70,8 +70,8 @@ $(T)/disks/layer.ext4: scripts/disks
 
 # The cloud's kernel has no 9p.
 AGENT_RUN = $(filter-out $(if $(filter 6.%,$(KERNEL)),share_test),$(notdir $(AGENT_TESTS)))
-# What is on a disk is the same with either engine: they differ in how they wait for it, which the others show.
-ONE_ENGINE := crypt_test filesystem_test storage_fields_test verity_test
+# What is on a disk is the same with either engine: they differ in how they wait for it, which the others show. So is a command line.
+ONE_ENGINE := crypt_test filesystem_test flags_test storage_fields_test verity_test
 VM_TESTS := $(KMOD_TESTS) $(AGENT_TESTS) $(T)/vm/test_container $(T)/vm/test_disk $(T)/vm/test_tty $(T)/vm/test_vsock
 VM_RUN_kmod = $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty \
 	test_vsock GCS_ENGINE=kmod $(AGENT_RUN) $(filter module_test,$(notdir $(KMOD_TESTS)))

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* Conformance: what the host finds in the log (bridge.md 13, boot-and-image.md 7). That each line is JSON host_stop() checks. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "host.h"
@@ -113,26 +112,6 @@ TEST_F(log, a_failure_is_an_error_with_its_code)
 	EXPECT_STREQ("error", text_at(o, "level"));
 	EXPECT_STREQ(answer_text(host_last(h), "ErrorMessage"), text_at(o, "error"));
 	EXPECT_EQ(E_NO_SYSTEM, json_object_get_int64(json_at(o, "errorCode")));
-	json_object_put(o);
-}
-
-TEST(bad_flags_are_told_as_json_too)
-{
-	const char *agent = getenv("GCS_AGENT");
-	struct json_object *o;
-	char command[256], line[4200];
-	FILE *f;
-
-	snprintf(command, sizeof(command), "%s -v4 -log-format json -loglevel loud 2>&1", agent ? agent : "/bin/gcs");
-	f = popen(command, "r");
-	ASSERT_NE(NULL, f);
-	ASSERT_NE(NULL, fgets(line, sizeof(line), f));
-	o = json_tokener_parse(line);
-	ASSERT_NE(NULL, o);
-	EXPECT_STREQ("fatal", text_at(o, "level"));
-	EXPECT_NE(NULL, strstr(text_at(o, "msg"), "loglevel"));
-	EXPECT_EQ(NULL, fgets(line, sizeof(line), f));
-	EXPECT_EQ(2, WEXITSTATUS(pclose(f)));
 	json_object_put(o);
 }
 

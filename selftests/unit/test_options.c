@@ -12,15 +12,6 @@ static struct gcs_error err;
 
 #define PARSE(...) options_parse(&o, (char *[]){ "gcs", ##__VA_ARGS__, NULL }, &err)
 
-static size_t unknown(void)
-{
-	size_t n = 0;
-
-	while (o.unknown && o.unknown[n])
-		n++;
-	return n;
-}
-
 TEST(defaults_are_those_of_the_reference)
 {
 	ASSERT_EQ(0, PARSE());
@@ -36,8 +27,8 @@ TEST(defaults_are_those_of_the_reference)
 	EXPECT_FALSE(o.deny);
 	EXPECT_FALSE(o.no_kmod);
 	EXPECT_FALSE(o.version);
+	EXPECT_FALSE(o.help);
 	EXPECT_STREQ("crun", o.runtime);
-	EXPECT_EQ(NULL, o.unknown);
 }
 
 TEST(the_hosts_command_line_is_understood)
@@ -55,7 +46,6 @@ TEST(the_hosts_command_line_is_understood)
 	EXPECT_EQ(2000, o.gcs_mem_limit);
 	EXPECT_EQ(7, o.kmsg_level);
 	EXPECT_TRUE(o.deny);
-	EXPECT_EQ(NULL, o.unknown);
 }
 
 TEST(one_dash_or_two_and_a_value_after_a_space_or_an_equals_sign)
@@ -79,19 +69,27 @@ TEST(a_boolean_takes_no_value_after_a_space)
 	EXPECT_EQ(-1, PARSE("-v4=yes"));
 }
 
-TEST(unknown_flags_are_noted_and_skipped_with_their_values)
+TEST(flags_that_there_are_not_are_errors_that_name_them)
 {
-	ASSERT_EQ(0, PARSE("-new-thing", "value", "-other=x", "--bare", "-v4", "-last"));
-	EXPECT_TRUE(o.v4);
-	ASSERT_EQ(4, unknown());
-	EXPECT_STREQ("-new-thing", o.unknown[0]);
-	EXPECT_STREQ("-other=x", o.unknown[1]);
-	EXPECT_STREQ("--bare", o.unknown[2]);
-	EXPECT_STREQ("-last", o.unknown[3]);
-	/* A prefix of a known one is unknown. */
-	ASSERT_EQ(0, PARSE("-v", "-v44", "-loglevels", "x"));
-	EXPECT_FALSE(o.v4);
-	EXPECT_EQ(3, unknown());
+	static char *const none[] = { "-new-thing", "--other=x", "-v", "-v44", "-loglevels", "-=x", "---v4", "-helper" };
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+		EXPECT_EQ(-1, PARSE("-v4", none[i], "value"));
+		EXPECT_EQ(HR_INVALID_ARG, err.hr);
+		EXPECT_NE(NULL, strstr(err.text, none[i]));
+		EXPECT_NE(NULL, strstr(err.text, "-help"));
+	}
+}
+
+TEST(nothing_after_help_matters)
+{
+	static char *const help[] = { "-h", "--h", "-help", "--help" };
+
+	for (size_t i = 0; i < sizeof(help) / sizeof(help[0]); i++) {
+		EXPECT_EQ(0, PARSE("-v4", help[i], "-new-thing"));
+		EXPECT_TRUE(o.help);
+		EXPECT_EQ(-1, PARSE("-new-thing", help[i]));
+	}
 }
 
 TEST(bad_values_are_errors_that_name_the_flag)

@@ -52,15 +52,15 @@ static int setup_log(const struct options *o, struct gcs_error *err)
 {
 	int fd = STDERR_FILENO;
 
+	/* Also for what keeps the file from being opened. */
+	log_setup(fd, o->log_json, o->log_level);
 	if (*o->log_file) {
 		fd = open(o->log_file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 		if (fd < 0)
 			return gcs_fail(err, errno, HR_FAIL, "log file %s: open", o->log_file);
+		log_setup(fd, o->log_json, o->log_level);
 	}
-	log_setup(fd, o->log_json, o->log_level);
 	log_discard(o->deny);
-	for (const char **f = o->unknown; f && *f; f++)
-		log_warning("ignored the unknown flag %s", *f);
 	return 0;
 }
 
@@ -135,6 +135,10 @@ int main(int argc, char **argv)
 		log_setup(STDERR_FILENO, o.log_json, LOG_INFO);
 		log_line(LOG_FATAL, NULL, "%s", err.text);
 		return 2;
+	}
+	if (o.help) {
+		options_help(stdout);
+		return 0;
 	}
 	if (o.version) {
 		puts("gcs " GCS_VERSION);

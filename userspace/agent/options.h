@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "error.h"
 #include "log.h"
@@ -15,7 +16,7 @@ struct options {
 	bool disable_time_sync;
 	bool scrub_logs;
 	bool no_kmod;			/* stdio by the user-space engine */
-	bool version;			/* say it and end */
+	bool version, help;		/* print it and end */
 	bool deny;			/* -initial-policy-stance deny */
 	bool log_json;
 	enum log_level log_level;
@@ -25,15 +26,16 @@ struct options {
 	int64_t kmsg_level;
 	uint64_t root_mem_reserve;
 	uint64_t gcs_mem_limit;		/* a threshold to warn at */
-	const char **unknown;		/* flags that were ignored, NULL-terminated, or NULL */
 };
 
 /*
  * Parse Go's flag syntax: one or two dashes, "-name value" or "-name=value", booleans only "-name" or
- * "-name=bool"; "--" or the first word that is no flag ends them. An unknown flag, and the word after it if that could
- * be its value, are noted and skipped: newer hosts may pass more. A bad value of a known flag: -1 with @err. Strings
- * point into @argv.
+ * "-name=bool"; "--" or the first word that is no flag ends them, as -help does. A flag that there is not, or a bad value: -1
+ * with @err, which names the flag. Strings point into @argv.
  */
 int options_parse(struct options *o, char **argv, struct gcs_error *err);
+
+/* All flags, a line each. */
+void options_help(FILE *to);
 
 #endif
