@@ -71,7 +71,7 @@ $(T)/disks/layer.ext4: scripts/disks
 # The cloud's kernel has no 9p.
 AGENT_RUN = $(filter-out $(if $(filter 6.%,$(KERNEL)),share_test),$(notdir $(AGENT_TESTS)))
 # What is on a disk is the same with either engine: they differ in how they wait for it, which the others show. So is a command line.
-ONE_ENGINE := crypt_test filesystem_test flags_test storage_fields_test verity_test
+ONE_ENGINE := crypt_test filesystem_test flags_test init_test storage_fields_test verity_test vsockexec_test
 VM_TESTS := $(KMOD_TESTS) $(AGENT_TESTS) $(T)/vm/test_container $(T)/vm/test_disk $(T)/vm/test_tty $(T)/vm/test_vsock
 VM_RUN_kmod = $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty \
 	test_vsock GCS_ENGINE=kmod $(AGENT_RUN) $(filter module_test,$(notdir $(KMOD_TESTS)))
@@ -106,7 +106,7 @@ torture: $(T)/check.img $(T)/disks/layer.ext4
 # What differs in a VM with cgroup v1.
 check-vm-v1: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 600 --memory 768 --append hcsshim.cgroup=v1 $< \
-		GCS_ENGINE=kmod pod_test stats_test
+		GCS_ENGINE=kmod init_test pod_test stats_test
 # What needs a kernel with 9p. It has nothing to do with the engine.
 $(T)/share.img: $(T)/agent/share_test $(B)/kmod/6.1-generic/gcs.ko $(BINS) scripts/test-initrd scripts/pack.sh $(T)/testinit
 	$(call quiet,INITRD,$@)scripts/test-initrd --kernel 6.1-generic $@ $<

@@ -33,6 +33,7 @@ static void usage(void)
 
 static void parse(int argc, char **argv, struct options *o)
 {
+	unsigned long port;
 	char *end;
 	int opt;
 
@@ -48,11 +49,12 @@ static void parse(int argc, char **argv, struct options *o)
 			break;
 		case 'e':
 			errno = 0;
-			o->entropy_port = (uint32_t)strtoul(optarg, &end, 10);
-			if (errno || *end || !o->entropy_port) {
+			port = strtoul(optarg, &end, 10);
+			if (errno || *end || !port || port > UINT32_MAX || *optarg == '-') {
 				init_log(3, "-e %s: not a vsock port", optarg);
 				exit(1);
 			}
+			o->entropy_port = (uint32_t)port;
 			break;
 		case 'w':
 			o->writable = true;
