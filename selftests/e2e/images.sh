@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 plan 31
 export XDG_CACHE_HOME=$work/cache
-layers=$work/cache/opengcs/layers-1
+layers=$work/cache/opengcs/layers-2
 
 # image ARG...: with stdout and stderr kept, the exit code in $code
 image() {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "ext4.h"
 #include "kvm.h"
 #include "jsonset.h"
 #include "thread.h"
@@ -76,7 +77,9 @@ static int try_boot(struct uvm *u, const struct options *o, enum accel accel, bo
 	static const uint32_t ports[3] = { PORT_ENTROPY, PORT_LOG, PORT_BRIDGE };
 	_cleanup_free_ char *append = NULL;
 	struct vm_options vm = { .uvm_dir = o->uvm_dir, .cpus = o->cpus ? o->cpus : accel == ACCEL_KVM ? KVM_CPUS : TCG_CPUS,
-				 .memory_mib = o->memory_mib, .accel = accel, .log_fd = o->log_fd };
+				 .memory_mib = o->memory_mib, .accel = accel, .log_fd = o->log_fd,
+				 .pmem_fd = -1 };
+	_cleanup_close_ int pmem_fd = -1;
 	int listeners[3] = { -1, -1, -1 };
 	double start;
 
@@ -92,6 +95,11 @@ static int try_boot(struct uvm *u, const struct options *o, enum accel accel, bo
 		     o->kernel_args ? o->kernel_args : "", o->debug ? "debug" : "info", o->no_kmod ? " -no-kmod" : "") < 0)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "boot");
 	vm.append = append;
+	if (o->layers == LAYERS_PMEM) {
+		pmem_fd = vm.pmem_fd = ext4_empty(err);
+		if (pmem_fd < 0)
+			return -1;
+	}
 	u->ports = ports_open(o->vsock, err);
 	if (!u->ports)
 		return -1;

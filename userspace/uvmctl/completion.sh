@@ -27,6 +27,7 @@ _uvmctl()
 	case $previous in
 	--accel) mapfile -t COMPREPLY < <(compgen -W "auto kvm tcg" -- "$current"); return ;;
 	--vsock) mapfile -t COMPREPLY < <(compgen -W "auto vhost user" -- "$current"); return ;;
+	--layers) mapfile -t COMPREPLY < <(compgen -W "scsi pmem" -- "$current"); return ;;
 	--platform) mapfile -t COMPREPLY < <(compgen -W "linux/amd64 linux/arm64" -- "$current"); return ;;
 	--in) mapfile -t COMPREPLY < <(compgen -W "$(_uvmctl_names "$program" ls)" -- "$current"); return ;;
 	--uvm) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;

@@ -29,7 +29,7 @@ static int add_disks(struct container_parts *c, struct disks *d, const int *laye
 	double start = timing_now();
 
 	while (c->layer_count < count) {
-		struct disk *disk = disks_add_layer(d, layers[c->layer_count], err);
+		struct disk *disk = disks_add_layer(d, layers[c->layer_count], c->pmem, err);
 
 		if (!disk)
 			return -1;

@@ -9,6 +9,7 @@
 
 struct container_parts {
 	char id[65];
+	bool pmem; /* its layers, if possible */
 	char bundle[128], root[160], scratch[256]; /* paths in the guest */
 	struct disk *layers[IMAGE_LAYERS_MAX]; /* the uppermost first */
 	unsigned int layer_count;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "ext4.h"
+
 void disks_init(struct disks *d, struct vm *vm, struct guest *guest)
 {
 	*d = (struct disks){ .vm = vm, .guest = guest };
@@ -34,6 +36,8 @@ static int take_away(struct disks *d, struct disk *disk, struct gcs_error *err)
 	if (disk->mounted && guest_unmount(d->guest, &disk->guest, err) < 0)
 		return -1;
 	disk->mounted = false;
+	if (disk->guest.pmem)
+		return 0;
 	if (!disk->ejected && guest_eject(d->guest, &disk->guest, err) < 0)
 		return -1;
 	disk->ejected = true;
@@ -63,17 +67,79 @@ static struct disk *add(struct disks *d, struct disk *disk, int fd, struct gcs_e
 	return disk;
 }
 
+static bool is_of(const struct disk *disk, const struct stat *st)
+{
+	return disk->dev == st->st_dev && disk->ino == st->st_ino;
+}
+
 static struct disk *find_layer(struct disks *d, const struct stat *st)
 {
 	struct disk *first = &d->table[0][0];
 
-	for (struct disk *disk = first; disk < first + DISK_CONTROLLERS * DISK_LUNS; disk++)
-		if (disk->mounted && !disk->guest.scratch && disk->dev == st->st_dev && disk->ino == st->st_ino)
+	for (struct disk *disk = first; disk < first + DISKS_SCSI; disk++)
+		if (disk->mounted && !disk->guest.scratch && is_of(disk, st))
+			return disk;
+	for (struct disk *disk = d->pmem; disk < d->pmem + d->pmem_count; disk++)
+		if (disk->mounted && is_of(disk, st))
 			return disk;
 	return NULL;
 }
 
-struct disk *disks_add_layer(struct disks *d, int fd, struct gcs_error *err)
+static struct disk *add_scsi_layer(struct disks *d, int fd, const struct stat *st, struct gcs_error *err)
+{
+	struct disk *disk = free_lun(d, 0);
+
+	if (disk) {
+		disk->dev = st->st_dev;
+		disk->ino = st->st_ino;
+		snprintf(disk->mount_path, sizeof(disk->mount_path), "/run/mounts/scsi/m%u", disk->guest.controller * DISK_LUNS + disk->guest.lun);
+	}
+	return add(d, disk, fd, err);
+}
+
+/*
+ * The empty device 0 has been there since the boot; when it can be mounted the guest's driver is loaded. What is plugged while the driver
+ * looks for the first time Linux does not see.
+ */
+static int wait_for_driver(struct disks *d, struct gcs_error *err)
+{
+	const struct guest_disk empty = { .pmem = true, .mount_path = "/run/layers/p0" };
+
+	return guest_mount(d->guest, &empty, err) < 0 ? -1 : guest_unmount(d->guest, &empty, err);
+}
+
+/* The device of this file, plugged if it is not. QEMU holds the file, so that no other one can become the same. */
+static struct disk *plug_pmem(struct disks *d, int fd, const struct stat *st, struct gcs_error *err)
+{
+	struct disk *disk = d->pmem;
+
+	for (; disk < d->pmem + d->pmem_count; disk++)
+		if (is_of(disk, st))
+			return disk;
+	if (vm_need_pmem(d->vm, err) < 0 || (!d->pmem_count && wait_for_driver(d, err) < 0))
+		return NULL;
+	*disk = (struct disk){ .dev = st->st_dev, .ino = st->st_ino, .guest = { .pmem = true, .lun = d->pmem_count + 1 } };
+	snprintf(disk->mount_path, sizeof(disk->mount_path), "/run/layers/p%u", disk->guest.lun);
+	disk->guest.mount_path = disk->mount_path;
+	if (vm_attach_pmem(d->vm, disk->guest.lun, fd, (uint64_t)st->st_size, err) < 0)
+		return NULL;
+	disk->plugged = true;
+	d->pmem_count++;
+	return disk;
+}
+
+static struct disk *add_pmem_layer(struct disks *d, int fd, const struct stat *st, struct gcs_error *err)
+{
+	struct disk *disk = plug_pmem(d, fd, st, err);
+
+	if (!disk || guest_mount(d->guest, &disk->guest, err) < 0)
+		return NULL;
+	disk->mounted = true;
+	disk->users = 1;
+	return disk;
+}
+
+struct disk *disks_add_layer(struct disks *d, int fd, bool pmem, struct gcs_error *err)
 {
 	struct disk *disk;
 	struct stat st;
@@ -84,18 +150,12 @@ struct disk *disks_add_layer(struct disks *d, int fd, struct gcs_error *err)
 	}
 	pthread_mutex_lock(&d->lock);
 	disk = find_layer(d, &st);
-	if (disk) {
+	if (disk)
 		disk->users++;
-	} else {
-		disk = free_lun(d, 0);
-		if (disk) {
-			disk->dev = st.st_dev;
-			disk->ino = st.st_ino;
-			snprintf(disk->mount_path, sizeof(disk->mount_path), "/run/mounts/scsi/m%u",
-				 disk->guest.controller * DISK_LUNS + disk->guest.lun);
-		}
-		disk = add(d, disk, fd, err);
-	}
+	else if (pmem && d->pmem_count < VM_PMEM_DEVICES && (uint64_t)st.st_size % DISK_UNIT == 0)
+		disk = add_pmem_layer(d, fd, &st, err);
+	else
+		disk = add_scsi_layer(d, fd, &st, err);
 	pthread_mutex_unlock(&d->lock);
 	return disk;
 }

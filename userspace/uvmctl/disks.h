@@ -12,6 +12,7 @@
 
 #define DISK_CONTROLLERS 2
 #define DISK_LUNS 64 /* of each */
+#define DISKS_SCSI (DISK_CONTROLLERS * DISK_LUNS)
 
 struct disk {
 	unsigned int users;
@@ -31,15 +32,18 @@ struct disks {
 	 */
 	pthread_mutex_t lock;
 	struct disk table[DISK_CONTROLLERS][DISK_LUNS];
+	struct disk pmem[VM_PMEM_DEVICES];
+	unsigned int pmem_count; /* plugged, and so they stay: the next one of the same file has it again */
 };
 
 void disks_init(struct disks *d, struct vm *vm, struct guest *guest);
 
 /*
  * Attach the disk @fd, which stays the caller's, and mount it: a layer read-only, and once, on a path of its own; a scratch
- * disk on @path, formatted. NULL with @err, and nothing is left of it.
+ * disk on @path, formatted. NULL with @err, and nothing is left of it. @pmem: if that is possible, which it is not for files of odd
+ * sizes or beyond the number of PMEM devices; these are SCSI disks.
  */
-struct disk *disks_add_layer(struct disks *d, int fd, struct gcs_error *err);
+struct disk *disks_add_layer(struct disks *d, int fd, bool pmem, struct gcs_error *err);
 struct disk *disks_add_scratch(struct disks *d, int fd, const char *path, struct gcs_error *err);
 
 /* A user less; the last one unmounts and detaches it. -1 with @err: he still is one, and may try again what is not done yet. */

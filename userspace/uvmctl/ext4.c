@@ -15,6 +15,7 @@
 #include "blob.h"
 #include "cleanup.h"
 #include "proc.h"
+#include "verity.h"
 
 #define EXT4_MAGIC_AT (1024 + 56)
 #define EXT4_MAGIC 0xEF53
@@ -48,6 +49,25 @@ int unnamed_file(struct gcs_error *err)
 	return fd;
 }
 
+int ext4_empty(struct gcs_error *err)
+{
+	_cleanup_close_ int fd = unnamed_file(err);
+	struct proc p = PROC_INIT;
+	char disk[32];
+	char *argv[] = { (char *)"mke2fs", (char *)"-q", (char *)"-F", (char *)"-t", (char *)"ext4", (char *)"-b", (char *)"4096",
+			 (char *)"-O", (char *)"^has_journal", disk, NULL };
+
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, DISK_UNIT) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "empty disk: set its size");
+	snprintf(disk, sizeof(disk), "/proc/self/fd/%d", fd);
+	p.argv = argv;
+	p.keep[0] = fd;
+	p.keep[1] = -1;
+	return proc_run(&p, err) < 0 ? -1 : steal_fd(&fd);
+}
+
 /* For nftw(3), which has no argument for it. */
 static uint64_t counted_bytes, counted_files;
 
@@ -62,7 +82,7 @@ static int count(const char *path, const struct stat *st, int type, struct FTW *
 	return 0;
 }
 
-int ext4_of_directory(const char *dir, struct gcs_error *err)
+int ext4_of_directory(const char *dir, bool verity, struct gcs_error *err)
 {
 	_cleanup_close_ int fd = unnamed_file(err);
 	struct proc p = PROC_INIT;
@@ -77,7 +97,7 @@ int ext4_of_directory(const char *dir, struct gcs_error *err)
 	if (nftw(dir, count, 64, FTW_PHYS) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "%s: look at the files", dir);
 	/* Inode tables and block maps come on top; the file is sparse, so that too much costs nothing. */
-	if (ftruncate(fd, (off_t)(((counted_bytes + counted_files * 512) * 5 / 4 + 16 * MIB) / MIB * MIB)) < 0)
+	if (ftruncate(fd, (off_t)(((counted_bytes + counted_files * 512) * 5 / 4 + 16 * MIB) / DISK_UNIT * DISK_UNIT)) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "disk of %s: set its size", dir);
 	snprintf(inodes, sizeof(inodes), "%llu", (unsigned long long)counted_files + 1024);
 	snprintf(disk, sizeof(disk), "/proc/self/fd/%d", fd);
@@ -85,6 +105,8 @@ int ext4_of_directory(const char *dir, struct gcs_error *err)
 	p.keep[0] = fd;
 	p.keep[1] = -1;
 	if (proc_run(&p, err) < 0)
+		return -1;
+	if (verity && verity_append_random(fd, err) < 0)
 		return -1;
 	return reopen(fd, O_RDONLY, err);
 }

@@ -55,6 +55,10 @@ static struct json_object *disk_settings(const struct guest_disk *d)
 	struct json_object *s = json_object_new_object(), *options;
 
 	set_string(s, "MountPath", d->mount_path);
+	if (d->pmem) {
+		set_number(s, "DeviceNumber", d->lun);
+		return s;
+	}
 	set_number(s, "Lun", d->lun);
 	set_number(s, "Controller", d->controller);
 	if (d->scratch) {
@@ -69,14 +73,19 @@ static struct json_object *disk_settings(const struct guest_disk *d)
 	return s;
 }
 
+static const char *resource_of(const struct guest_disk *d)
+{
+	return d->pmem ? "VPMemDevice" : "MappedVirtualDisk";
+}
+
 int guest_mount(struct guest *g, const struct guest_disk *d, struct gcs_error *err)
 {
-	return modify(g, "MappedVirtualDisk", "Add", disk_settings(d), err);
+	return modify(g, resource_of(d), "Add", disk_settings(d), err);
 }
 
 int guest_unmount(struct guest *g, const struct guest_disk *d, struct gcs_error *err)
 {
-	return modify(g, "MappedVirtualDisk", "Remove", disk_settings(d), err);
+	return modify(g, resource_of(d), "Remove", disk_settings(d), err);
 }
 
 int guest_eject(struct guest *g, const struct guest_disk *d, struct gcs_error *err)

@@ -20,6 +20,7 @@ int guest_negotiate(struct guest *g, struct gcs_error *err);
 
 struct guest_disk {
 	unsigned int controller, lun;
+	bool pmem; /* lun is the number of a PMEM device */
 	const char *mount_path;
 	bool scratch; /* writable, formatted when needed; otherwise read-only */
 };

@@ -24,6 +24,7 @@
 #include "layer_disk.h"
 #include "options.h"
 #include "progress.h"
+#include "verity.h"
 
 #define DEFAULT_PLATFORM "linux/amd64"
 #define DEFAULT_MAX_SIZE (64ull << 30)
@@ -40,6 +41,7 @@ struct making {
 	const struct store *store;
 	const struct oci_layer *layer;
 	struct layer_limits limits;
+	bool verity;
 	char title[64];
 };
 
@@ -77,6 +79,8 @@ static int make_layer(int fd, void *arg, struct gcs_error *err)
 				ret = layer_stream_finish(s, m->layer->digest, m->layer->diff_id, err);
 			layer_stream_close(s);
 		}
+		if (ret == 0 && m->verity)
+			ret = verity_append(fd, uuid, err);
 		layer_tree_free(&tree);
 	}
 	progress_end();
@@ -96,7 +100,7 @@ static int open_layers(const struct oci_image *oci, const struct store *store, c
 		       const struct image_cache *cache, struct image *image, struct gcs_error *err)
 {
 	for (size_t i = 0; i < oci->layer_count; i++) {
-		struct making m = { .store = store, .layer = &oci->layers[i], .limits = limits_of(o) };
+		struct making m = { .store = store, .layer = &oci->layers[i], .limits = limits_of(o), .verity = o->verity };
 		int fd;
 
 		if (hidden(oci, i))
@@ -104,7 +108,7 @@ static int open_layers(const struct oci_image *oci, const struct store *store, c
 		if (image->layer_count == IMAGE_LAYERS_MAX)
 			return gcs_fail(err, 0, HR_FAIL, "more than %d layers", IMAGE_LAYERS_MAX);
 		snprintf(m.title, sizeof(m.title), "layer %zu of %zu", i + 1, oci->layer_count);
-		fd = image_cache_layer(cache, oci->diff_ids[i], make_layer, &m, err);
+		fd = image_cache_layer(cache, oci->diff_ids[i], o->verity, make_layer, &m, err);
 		if (fd < 0)
 			return -1;
 		/* An overlay does not ask the root of a layer whether it hides the others. */
@@ -160,7 +164,7 @@ static int add_root(int fd, struct image *image, struct gcs_error *err)
 	return image->config.command ? 0 : -1;
 }
 
-static int open_tar(int fd, const struct layer_tree *tree, struct gcs_error *err)
+static int open_tar(int fd, const struct layer_tree *tree, bool verity, struct gcs_error *err)
 {
 	_cleanup_close_ int disk = unnamed_file(err);
 	struct archive *a = disk < 0 ? NULL : archive_open(fd, err);
@@ -174,6 +178,8 @@ static int open_tar(int fd, const struct layer_tree *tree, struct gcs_error *err
 	else
 		ret = gcs_fail(err, errno, HR_FAIL, "disk");
 	archive_read_free(a);
+	if (ret == 0 && verity)
+		ret = verity_append(disk, uuid, err);
 	return ret < 0 ? -1 : reopen(disk, O_RDONLY, err);
 }
 
@@ -191,6 +197,8 @@ static int open_file(int fd, enum kind kind, const char *path, const char *refer
 	struct archive *a;
 	int ret;
 
+	if (kind == ANY && ext4_is(fd) && o->verity && !verity_is(fd))
+		return gcs_fail(err, 0, HR_FAIL, "--verity: it is used as it is, and there is no tree of hashes behind its file system");
 	if (kind == ANY && ext4_is(fd))
 		return add_root(fcntl(fd, F_DUPFD_CLOEXEC, 0), image, err);
 	a = archive_open(fd, err);
@@ -209,7 +217,7 @@ static int open_file(int fd, enum kind kind, const char *path, const char *refer
 		ret = gcs_fail(err, 0, HR_FAIL, "unpacked there are more than %llu MiB (--max-size)",
 			       (unsigned long long)limits_of(o).bytes >> 20);
 	else
-		ret = o->documents ? 0 : add_root(open_tar(fd, &store.index, err), image, err);
+		ret = o->documents ? 0 : add_root(open_tar(fd, &store.index, o->verity, err), image, err);
 out:
 	layer_tree_free(&store.index);
 	return ret;
@@ -230,7 +238,7 @@ static int open_any(const char *path, enum kind kind, const char *reference, con
 		return gcs_fail(err, 0, HR_FAIL, "neither a directory nor a file");
 	if (kind != ANY || oci_is_image(&store))
 		return open_oci(&store, path, reference, o, image, err);
-	return o->documents ? 0 : add_root(ext4_of_directory(path, err), image, err);
+	return o->documents ? 0 : add_root(ext4_of_directory(path, o->verity, err), image, err);
 }
 
 /* KIND:PATH[:TAG]; a path that is there is never cut. */

@@ -26,6 +26,7 @@ struct image {
 struct image_options {
 	const char *platform; /* os/architecture[/variant]; NULL: linux/amd64 */
 	uint64_t max_size;    /* bytes that a layer may have unpacked; 0: 64 GiB */
+	bool verity;	      /* a tree of hashes behind the file system of each disk */
 	bool documents;	      /* no disks, only what an image says */
 };
 

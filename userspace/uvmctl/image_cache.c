@@ -18,6 +18,8 @@
 
 #define ENTRY_MAX 128
 #define NOTE_MAX (1 << 20)
+#define PLAIN ".ext4"
+#define VERITY ".verity"
 
 static const struct json_field note_table[] = {
 	JSON_STRING(struct cached_image, name, "name"),
@@ -64,7 +66,7 @@ int image_cache_open(struct image_cache *c, struct gcs_error *err)
 	*c = (struct image_cache){ .layers = -1, .images = -1, .path = cache_path() };
 	if (!c->path)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "cache");
-	c->layers = open_dir(c->path, "layers-1", err);
+	c->layers = open_dir(c->path, "layers-2", err);
 	c->images = c->layers < 0 ? -1 : open_dir(c->path, "images", err);
 	if (c->images >= 0)
 		return 0;
@@ -127,11 +129,11 @@ static int finish_new(int dir, int fd, const char *from, const char *to, struct 
 	return 0;
 }
 
-int image_cache_layer(const struct image_cache *c, const char *diff_id, layer_maker make, void *arg, struct gcs_error *err)
+int image_cache_layer(const struct image_cache *c, const char *diff_id, bool verity, layer_maker make, void *arg, struct gcs_error *err)
 {
 	char name[ENTRY_MAX], new[ENTRY_MAX];
 
-	entry_name(name, diff_id, ".ext4");
+	entry_name(name, diff_id, verity ? VERITY : PLAIN);
 	entry_name(new, diff_id, ".new");
 	for (;;) {
 		_cleanup_close_ int fd = openat(c->layers, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -278,12 +280,18 @@ void cached_images_free(struct cached_images *images)
 uint64_t image_cache_size(const struct image_cache *c, const char *diff_id)
 {
 	char name[ENTRY_MAX];
+	uint64_t size = 0;
 	struct stat st;
 
 	if (!digest_valid(diff_id))
 		return 0;
-	entry_name(name, diff_id, ".ext4");
-	return fstatat(c->layers, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+	entry_name(name, diff_id, PLAIN);
+	if (fstatat(c->layers, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		size += (uint64_t)st.st_blocks * 512;
+	entry_name(name, diff_id, VERITY);
+	if (fstatat(c->layers, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		size += (uint64_t)st.st_blocks * 512;
+	return size;
 }
 
 int image_cache_forget(const struct image_cache *c, const struct cached_image *image, struct gcs_error *err)
@@ -333,7 +341,7 @@ int image_cache_prune(const struct image_cache *c, unsigned int *removed, uint64
 	while (ret == 0 && (e = readdir(layers))) {
 		if (named(e->d_name, ".new"))
 			remove_left(c->layers, e->d_name);
-		if (!named(e->d_name, ".ext4") || in_use(&images, e->d_name) ||
+		if ((!named(e->d_name, PLAIN) && !named(e->d_name, VERITY)) || in_use(&images, e->d_name) ||
 		    fstatat(c->layers, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (unlinkat(c->layers, e->d_name, 0) < 0) {

@@ -2,8 +2,9 @@
 /*
  * Layers that are disks already, kept for the next time, and what images they are of.
  *
- *   DIR/layers-1/<diff id>.ext4   a disk; it has this name when it is whole, checked and on the disk
- *   DIR/layers-1/<diff id>.new    one that is being made, by who has it locked; without a lock it is what was left of that
+ *   DIR/layers-2/<diff id>.ext4   a disk; it has this name when it is whole, checked and on the disk
+ *   DIR/layers-2/<diff id>.verity the same with a tree of hashes behind it
+ *   DIR/layers-2/<diff id>.new    one that is being made, by who has it locked; without a lock it is what was left of that
  *   DIR/images/<digest>.json    an image that was used: its name then, and its layers
  *
  * The number is that of the way to make disks: another one is another directory. Nothing is ever changed under its name, so that nobody has to wait who only reads; a disk that is removed lives on in the
@@ -26,8 +27,10 @@ void image_cache_close(struct image_cache *cache);
 /* Make the disk of a layer in the empty file @fd. */
 typedef int (*layer_maker)(int fd, void *arg, struct gcs_error *err);
 
-/* A read-only descriptor of the disk with @diff_id, which @make makes if it is not there. -1 with @err. */
-int image_cache_layer(const struct image_cache *cache, const char *diff_id, layer_maker make, void *arg, struct gcs_error *err);
+/*
+ * A read-only descriptor of the disk with @diff_id, @verity: of the one with a tree of hashes; @make makes it if it is not there. -1 with @err.
+ */
+int image_cache_layer(const struct image_cache *cache, const char *diff_id, bool verity, layer_maker make, void *arg, struct gcs_error *err);
 
 /* Note that @image was used, as @name. */
 int image_cache_note(const struct image_cache *cache, const struct oci_image *image, const char *name, struct gcs_error *err);

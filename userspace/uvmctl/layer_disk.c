@@ -18,6 +18,7 @@
 #include <et/com_err.h>
 
 #include "cleanup.h"
+#include "ext4.h"
 
 #define INODE_SIZE 256
 #define EXTRA_ISIZE 32		/* of struct ext2_inode_large: times in nanoseconds */
@@ -81,7 +82,7 @@ static int make_filesystem(struct writer *w, int fd, const unsigned char uuid[16
 	if (code)
 		return fail(w, code, "", "make the file system");
 	super = w->fs->super;
-	if (ftruncate(fd, (off_t)(ext2fs_blocks_count(super) * LAYER_BLOCK)) < 0)
+	if (ftruncate(fd, (off_t)disk_size(ext2fs_blocks_count(super) * LAYER_BLOCK)) < 0)
 		return gcs_fail(w->err, errno, HR_FAIL, "disk of the layer: set its size");
 	w->fs->now = FIXED_TIME;
 	super->s_mkfs_time = super->s_wtime = super->s_lastcheck = FIXED_TIME;

@@ -18,7 +18,8 @@
 #define UVM_INSTALLED "/usr/lib/opengcs/uvm"
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATCH, OPT_UVM, OPT_ACCEL, OPT_VSOCK, OPT_KERNEL_ARGS,
-       OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_POD, OPT_ENTRYPOINT, OPT_PLATFORM, OPT_MAX_SIZE, OPT_HELP };
+       OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_POD, OPT_ENTRYPOINT, OPT_PLATFORM, OPT_MAX_SIZE, OPT_LAYERS,
+       OPT_VERITY, OPT_HELP };
 
 #define VM (VERB_RUN | VERB_UP)
 #define NAMED (VERB_RUN | VERB_CREATE)
@@ -44,6 +45,8 @@ static const struct {
 	{ OPT_ENTRYPOINT, "entrypoint", "COMMAND", CREATES, "instead of the image's; '' for none" },
 	{ OPT_PLATFORM, "platform", "P", CREATES, "of the image, as OS/ARCHITECTURE[/VARIANT] (linux/amd64)" },
 	{ OPT_MAX_SIZE, "max-size", "SIZE", CREATES, "what a layer may have unpacked (64G)" },
+	{ OPT_LAYERS, "layers", "KIND", CREATES | VERB_UP, "disks of the image: scsi, or pmem (as the UVM; scsi)" },
+	{ OPT_VERITY, "verity", NULL, CREATES, "a damaged layer is an error, never wrong data" },
 	{ 'q', "quiet", NULL, CREATES, "no progress bar" },
 	{ 'i', "interactive", NULL, PROCESS, "pass on stdin" },
 	{ 't', "tty", NULL, PROCESS, "give it a terminal; with -i: the one that stdin is" },
@@ -140,6 +143,15 @@ static int parse_vsock(const char *option, const char *text, enum vsock_kind *to
 	int i = 0, ret = choice(option, text, names, &i);
 
 	*to = (enum vsock_kind)i;
+	return ret;
+}
+
+static int parse_layers(const char *option, const char *text, enum layers *to)
+{
+	static const char *const names[3] = { [LAYERS_DEFAULT] = "", [LAYERS_SCSI] = "scsi", [LAYERS_PMEM] = "pmem" };
+	int i = 0, ret = *text ? choice(option, text, names, &i) : wrong(option, text, "not one of its values");
+
+	*to = (enum layers)i;
 	return ret;
 }
 
@@ -289,6 +301,11 @@ static int parse_one(int opt, struct options *o)
 		return 0;
 	case OPT_MAX_SIZE:
 		return size("--max-size", optarg, 1, &o->image.max_size);
+	case OPT_LAYERS:
+		return parse_layers("--layers", optarg, &o->layers);
+	case OPT_VERITY:
+		o->image.verity = true;
+		return 0;
 	case 'q':
 		progress_quiet();
 		return 0;

@@ -17,6 +17,9 @@
 
 #define ENV_MAX 256
 
+/* What the layers of an image are for the guest. */
+enum layers { LAYERS_DEFAULT, LAYERS_SCSI, LAYERS_PMEM };
+
 struct options {
 	/* The VM. */
 	unsigned int cpus; /* 0: as many as suit the accelerator */
@@ -38,6 +41,7 @@ struct options {
 	const char *cwd, *user;	   /* NULL: the image's, or for exec the container's */
 	char *entrypoint;	   /* NULL: the image's */
 	struct image_options image;
+	enum layers layers; /* of up: the default of its containers */
 	bool interactive, tty, detach, attach;
 	uint64_t scratch_size;
 	int signal;

@@ -19,6 +19,7 @@
 #include <json-c/json.h>
 
 #include "cleanup.h"
+#include "ext4.h"
 #include "jsonset.h"
 #include "proc.h"
 #include "qmp.h"
@@ -27,12 +28,14 @@
 #define QEMU "qemu-system-x86_64"
 #define CONSOLE_LINES 20
 #define ARGS_MAX 64
+/* Addresses for what is plugged; a guest prepares for all that there may be, so only who wants PMEM has them. */
+#define PMEM_ROOM_GIB 256ull
 #define SOUND_SMP 1001 /* see vm_may_fail() */
 
 struct vm {
 	int pidfd;
 	int code; /* how it ended, when pidfd is -1 */
-	bool emulated_smp;
+	bool emulated_smp, pmem;
 	struct watch *watch;
 	struct qmp *qmp;
 	struct tail *console, *messages;
@@ -115,9 +118,20 @@ static void build_args(struct args *a, const struct vm_options *o, struct ports 
 	/* A guest that can have one processor only is emulated without memory barriers, which our vsock backend needs. */
 	add(a, "%u,maxcpus=%u", o->cpus, o->cpus > 1 ? o->cpus : 2);
 	add(a, "-m");
-	add(a, "%uM", o->memory_mib);
+	if (o->pmem_fd >= 0)
+		add(a, "%uM,slots=%d,maxmem=%lluM", o->memory_mib, VM_PMEM_DEVICES + 1, o->memory_mib + (PMEM_ROOM_GIB << 10));
+	else
+		add(a, "%uM", o->memory_mib);
 	add(a, "-object");
 	add(a, "memory-backend-memfd,id=memory,share=on,size=%uM", o->memory_mib);
+	if (o->pmem_fd >= 0) {
+		/* As hosts have it that boot from one. Without a device at boot the guest's driver does not look for those that come early. */
+		add(a, "-object");
+		add(a, "memory-backend-file,id=pmem-memory-0,mem-path=/proc/%d/fd/%d,share=on,readonly=on,size=%llu", getpid(), o->pmem_fd,
+		    DISK_UNIT);
+		add(a, "-device");
+		add(a, "nvdimm,id=pmem-0,memdev=pmem-memory-0,unarmed=on");
+	}
 	add(a, "-chardev");
 	add(a, "socket,id=qmp,fd=%d", qmp_fd);
 	add(a, "-mon");
@@ -213,6 +227,7 @@ struct vm *vm_start(const struct vm_options *o, struct ports *ports, struct watc
 	}
 	vm->pidfd = -1;
 	vm->watch = watch;
+	vm->pmem = o->pmem_fd >= 0;
 	vm->emulated_smp = o->accel == ACCEL_TCG && o->cpus > 1;
 	if (start_qemu(vm, o, ports, &qmp_fd, err) < 0)
 		goto err_start;
@@ -296,6 +311,39 @@ err_device:
 	qmp_execute(vm->qmp, "blockdev-del", object("node-name", node), -1, NULL);
 err_blockdev:
 	remove_fdset(vm, fdset, NULL);
+	return -1;
+}
+
+int vm_need_pmem(const struct vm *vm, struct gcs_error *err)
+{
+	return vm->pmem ? 0 : gcs_fail(err, 0, HR_FAIL, "layers as PMEM: the UVM was started without --layers=pmem");
+}
+
+int vm_attach_pmem(struct vm *vm, unsigned int number, int fd, uint64_t size, struct gcs_error *err)
+{
+	char memory[32], path[64], id[32];
+	struct json_object *o;
+
+	snprintf(memory, sizeof(memory), "pmem-memory-%u", number);
+	snprintf(id, sizeof(id), "pmem-%u", number);
+	/* A descriptor that is passed to it is not for this kind of memory. */
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
+	o = object("qom-type", "memory-backend-file");
+	set_string(o, "id", memory);
+	set_string(o, "mem-path", path);
+	set_number(o, "size", (int64_t)size);
+	set_bool(o, "share", true);
+	set_bool(o, "readonly", true);
+	if (qmp_execute(vm->qmp, "object-add", o, -1, err) < 0)
+		return -1;
+	o = object("driver", "nvdimm");
+	set_string(o, "id", id);
+	set_string(o, "memdev", memory);
+	/* It tells the guest that it cannot be written. */
+	set_bool(o, "unarmed", true);
+	if (qmp_execute(vm->qmp, "device_add", o, -1, err) == 0)
+		return 0;
+	qmp_execute(vm->qmp, "object-del", object("id", memory), -1, NULL);
 	return -1;
 }
 

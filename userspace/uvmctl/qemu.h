@@ -16,6 +16,7 @@ struct vm_options {
 	unsigned int cpus;
 	unsigned int memory_mib;
 	enum accel accel;    /* not ACCEL_AUTO */
+	int pmem_fd;	     /* PMEM device 0, of DISK_UNIT bytes, and room for vm_attach_pmem(); -1: none */
 	const char *append;  /* the kernel's command line */
 	int log_fd;	     /* the console goes there as well; -1: nowhere */
 };
@@ -34,6 +35,14 @@ struct vm *vm_start(const struct vm_options *options, struct ports *ports, struc
  */
 int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, bool read_only, struct gcs_error *err);
 int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct gcs_error *err);
+
+/*
+ * Hot-add the file @fd, read-only, as PMEM device @number, which counts from 1; its size must be a multiple of 2 MiB. QEMU cannot take
+ * one away again. Returns 0, or -1 with @err.
+ */
+#define VM_PMEM_DEVICES 64
+int vm_need_pmem(const struct vm *vm, struct gcs_error *err); /* was it started so? */
+int vm_attach_pmem(struct vm *vm, unsigned int number, int fd, uint64_t size, struct gcs_error *err);
 
 /* The last lines of the guest's console and of QEMU's own messages; malloc'd. */
 char *vm_console(struct vm *vm);

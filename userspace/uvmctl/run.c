@@ -44,6 +44,7 @@ static int create(struct run *r, int scratch_fd, struct gcs_error *err)
 		spec.rows = r->session.rows;
 		spec.columns = r->session.columns;
 	}
+	r->container.pmem = r->o.layers == LAYERS_PMEM;
 	disks_init(&r->disks, r->uvm.vm, &r->uvm.guest);
 	return container_make(&r->container, &r->disks, r->image.layers, r->image.layer_count, scratch_fd, &spec, r->figures,
 			      err);

@@ -134,6 +134,7 @@ static int make(struct supervisor *s, struct container *c, const struct control_
 	}
 	if (!args || !env || !args[0] || !spec.cwd || !fds->count)
 		return gcs_fail(err, 0, HR_FAIL, "create: the request is not complete");
+	c->parts.pmem = get_string(c->request, "layers") ? !strcmp(get_string(c->request, "layers"), "pmem") : s->o->layers == LAYERS_PMEM;
 	scratch = image_scratch((uint64_t)get_number(c->request, "scratch"), err);
 	if (scratch < 0)
 		return -1;

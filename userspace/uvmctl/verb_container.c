@@ -54,6 +54,8 @@ int container_create(const struct options *o, bool remove, bool sandbox, struct 
 	set_bool(request, "sandbox", sandbox);
 	set_string(request, "image", o->operands[0]);
 	set_number(request, "scratch", (int64_t)o->scratch_size);
+	if (o->layers)
+		set_string(request, "layers", o->layers == LAYERS_PMEM ? "pmem" : "scsi");
 	set_bool(request, "tty", o->tty);
 	set_bool(request, "interactive", o->interactive);
 	set_bool(request, "remove", remove);
