@@ -3,7 +3,7 @@
 #
 # Images: what umoci, skopeo and hand have made becomes disks in the cache, and two runs.
 . "$(dirname "$0")/lib.sh"
-plan 31
+plan 34
 export XDG_CACHE_HOME=$work/cache
 layers=$work/cache/opengcs/layers-2
 
@@ -43,7 +43,7 @@ blob() { echo "$work/oci/blobs/sha256/${1#sha256:}"; }
 make_image "$work/root"
 mkdir "$work/root/opaque"
 echo 'app:x:1234:99::/srv/app:/bin/sh' >> "$work/root/etc/passwd"
-echo 'staff:x:5678:' > "$work/root/etc/group"
+printf 'staff:x:5678:\naudio:x:29:other,app\nvideo:x:44:app\nfruit:x:7:apple\n' > "$work/root/etc/group"
 touch "$work/root/gone" "$work/root/opaque/old"
 tar -C "$work/root" -cf "$work/1.tar" .
 mkdir -p "$work/upper/opaque"
@@ -219,6 +219,20 @@ image rm nothing-like-it
 	touch "$layers/$(printf '%064d' 0).new" && image prune --all && [ -z "$(ls -A "$layers")" ]
 result $? "rm of nothing; prune --all"
 
+# A load holds the lock until its layers are noted; who is to be kept out does not end by itself.
+load "oci:$work/oci:v1" && flock -s "$layers" timeout 1 "$uvmctl" image prune --all > "$work/out" 2> "$work/err"
+code=$?
+[ $code -eq 124 ] && [ "$(count_disks)" -eq 2 ]
+result $? "prune waits for who makes layers"
+
+mkdir -m 777 "$work/others" "$work/others/opengcs"
+chmod 777 "$work/others/opengcs"
+XDG_CACHE_HOME=$work/others image load "oci:$work/oci:v1"
+# What lies below is what counts.
+[ $code -eq 0 ] && chmod 777 "$work/others/opengcs/layers-2" && XDG_CACHE_HOME=$work/others image load "oci:$work/oci:v1"
+[ $code -eq 125 ] && said "$work/others/opengcs/layers-2" 'not yours alone' XDG_CACHE_HOME
+result $? "a cache in which others can write is refused"
+
 # A terminal sees how far it is, if it takes long enough to be seen: the largest layer once more, many times.
 for i in {1..60}; do cp "$work/root/bin/busybox" "$work/root/bin/copy-$i"; done
 {
@@ -241,6 +255,10 @@ result $? "run: layers in order, whiteouts; command, environment, directory and 
 uvm --entrypoint sh -u app:staff "oci:$work/oci:v1" -c 'id -u; id -g; pwd; echo $HOME'
 [ $code -eq 0 ] && printf '1234\n5678\n/etc\n/srv/app\n' | cmp - "$work/out"
 result $? "run: --entrypoint, a user and group by name, and a command instead"
+
+uvm --entrypoint sh -u app "oci:$work/oci:v1" -c 'id -g; id -G'
+[ $code -eq 0 ] && printf '99\n99 29 44\n' | cmp - "$work/out"
+result $? "run: the further groups of a user"
 
 uvm -u stranger "oci:$work/oci:v1"
 [ $code -eq 125 ] && said 'user stranger: no such user in the image'

@@ -131,7 +131,9 @@ static int fill_cache(const struct store *store, const char *name, const struct 
 
 	if (image_cache_open(&cache, err) < 0)
 		return -1;
-	ret = open_layers(image->oci, store, o, &cache, image, err);
+	ret = image_cache_hold(&cache, err);
+	if (ret == 0)
+		ret = open_layers(image->oci, store, o, &cache, image, err);
 	/* The disks are there; that it cannot be noted, as in a cache that is full or read-only, is no reason not to run. */
 	if (ret == 0)
 		image_cache_note(&cache, image->oci, path ? path : name, NULL);
@@ -279,20 +281,24 @@ int image_process(const struct image *image, const struct options *o, struct ima
 {
 	const struct image_config *config = &image->config;
 	const char *user = o->user ? o->user : json_str(config->user);
-	_cleanup_free_ char *home = NULL;
-	uint32_t uid = 0, gid = 0;
+	struct image_user found = { .uid = 0 };
+	int n;
 
 	*p = (struct image_process){ .cwd = o->cwd };
 	if (!p->cwd)
 		p->cwd = *json_str(config->cwd) ? config->cwd : "/";
-	if (*user && image_user(image, user, &uid, &gid, &home, err) < 0)
+	if (*user && image_user(image, user, &found, err) < 0)
 		return -1;
 	/* As Docker has it, where nobody says anything else. */
-	if (*user && asprintf(&p->home, "HOME=%s", home ? home : "/") < 0) {
+	n = *user ? asprintf(&p->home, "HOME=%s", found.home ? found.home : "/") : 0;
+	free(found.home);
+	if (n < 0) {
 		p->home = NULL;
 		return gcs_fail(err, ENOMEM, HR_FAIL, "environment");
 	}
-	snprintf(p->user, sizeof(p->user), "%u:%u", uid, gid);
+	n = snprintf(p->user, sizeof(p->user), "%u:%u", found.uid, found.gid);
+	for (unsigned int i = 0; i < found.group_count; i++)
+		n += snprintf(p->user + n, sizeof(p->user) - (size_t)n, ",%u", found.groups[i]);
 	/* The first operand is the image. */
 	p->args = image_argv(config, o->entrypoint, o->operands + 1, err);
 	p->env = p->args ? image_env(config, p->home, o->env, err) : NULL;

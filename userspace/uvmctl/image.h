@@ -38,11 +38,14 @@ struct image_options {
 int image_open(const char *name, const struct image_options *options, struct image *image, struct gcs_error *err);
 void image_close(struct image *image);
 
+#define IMAGE_GROUPS_MAX 64 /* of a user, beside its own */
+#define IMAGE_USER_MAX (22 + 11 * IMAGE_GROUPS_MAX)
+
 /* How a container of it is run; the strings are the image's or the command line's. */
 struct image_process {
 	char **args, **env; /* malloc'd */
 	const char *cwd;
-	char user[24];	    /* UID:GID */
+	char user[IMAGE_USER_MAX]; /* UID:GID[,GROUP]... */
 	char *home;	    /* in env: HOME of a user who is not root */
 };
 

@@ -48,7 +48,8 @@ static char *cache_path(void)
 static int open_dir(const char *path, const char *name, struct gcs_error *err)
 {
 	_cleanup_free_ char *full = NULL;
-	int fd;
+	_cleanup_close_ int fd = -1;
+	struct stat st;
 
 	if (asprintf(&full, "%s/%s", path, name) < 0) {
 		full = NULL;
@@ -58,7 +59,13 @@ static int open_dir(const char *path, const char *name, struct gcs_error *err)
 	if (fs_mkdir_p(full, 0700, NULL, err) < 0)
 		return gcs_fail_prefix(err, "cache (XDG_CACHE_HOME says where)");
 	fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? gcs_fail(err, errno, HR_FAIL, "cache %s", full) : fd;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "cache %s", full);
+	/* Who else can write there could have put another disk under a layer's name. */
+	if (st.st_uid == geteuid() && !(st.st_mode & 022))
+		return steal_fd(&fd);
+	return gcs_fail(err, 0, HR_FAIL, "cache %s: it is not yours alone (owner %u, mode %03o); set XDG_CACHE_HOME for another one", full,
+			st.st_uid, st.st_mode & 0777);
 }
 
 int image_cache_open(struct image_cache *c, struct gcs_error *err)
@@ -127,6 +134,20 @@ static int finish_new(int dir, int fd, const char *from, const char *to, struct 
 	if (fchmod(fd, 0400) < 0 || fsync(fd) < 0 || renameat(dir, from, dir, to) < 0 || fsync(dir) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "cache: keep %s", to);
 	return 0;
+}
+
+/* @how: LOCK_SH while layers are made that no note names yet, LOCK_EX while what no note names is removed. Until image_cache_close(). */
+static int lock_layers(const struct image_cache *c, int how, struct gcs_error *err)
+{
+	while (flock(c->layers, how) < 0)
+		if (errno != EINTR)
+			return gcs_fail(err, errno, HR_FAIL, "cache %s: lock", c->path);
+	return 0;
+}
+
+int image_cache_hold(const struct image_cache *c, struct gcs_error *err)
+{
+	return lock_layers(c, LOCK_SH, err);
 }
 
 int image_cache_layer(const struct image_cache *c, const char *diff_id, bool verity, layer_maker make, void *arg, struct gcs_error *err)
@@ -333,7 +354,8 @@ int image_cache_prune(const struct image_cache *c, unsigned int *removed, uint64
 	*bytes = 0;
 	if (!layers || !notes)
 		return gcs_fail(err, errno, HR_FAIL, "cache %s: list", c->path);
-	if (image_cache_list(c, &images, err) < 0)
+	/* Only then: who has just made layers has noted them. */
+	if (lock_layers(c, LOCK_EX, err) < 0 || image_cache_list(c, &images, err) < 0)
 		return -1;
 	while ((e = readdir(notes)))
 		if (named(e->d_name, ".new"))

@@ -24,6 +24,9 @@ struct image_cache {
 int image_cache_open(struct image_cache *cache, struct gcs_error *err);
 void image_cache_close(struct image_cache *cache);
 
+/* Nobody prunes until it is closed: for layers that are made and not noted yet. -1 with @err. */
+int image_cache_hold(const struct image_cache *cache, struct gcs_error *err);
+
 /* Make the disk of a layer in the empty file @fd. */
 typedef int (*layer_maker)(int fd, void *arg, struct gcs_error *err);
 

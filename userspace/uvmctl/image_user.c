@@ -102,53 +102,89 @@ static bool number(const char *text, uint32_t *n)
 	return *text >= '0' && *text <= '9' && !*end && !errno && v <= UINT32_MAX;
 }
 
-/* The first line whose first field is @name, or whose third one is @id if @name is NULL: its third, fourth and sixth one. */
-static bool find_line(const struct image *image, const char *path, const char *name, uint32_t id, uint32_t *third, uint32_t *fourth,
-		      char **sixth)
+#define FIELDS 6
+
+/* The next line of *@rest that has a number as its third field. */
+static bool next_line(char **rest, char *field[FIELDS], uint32_t *n)
 {
-	_cleanup_free_ char *text = read_in_image(image, path);
-	char *line, *rest = text;
+	char *line;
 
-	while (rest && (line = strsep(&rest, "\n"))) {
-		char *field[6] = { NULL };
-		uint32_t n;
-
-		for (int i = 0; i < 6; i++)
+	while (*rest && (line = strsep(rest, "\n"))) {
+		for (int i = 0; i < FIELDS; i++)
 			field[i] = strsep(&line, ":");
-		if (!field[2] || !number(field[2], &n) || (name ? strcmp(field[0], name) != 0 : n != id))
-			continue;
-		*third = n;
-		if (fourth && (!field[3] || !number(field[3], fourth)))
-			continue;
-		if (sixth && field[5] && *field[5])
-			*sixth = strdup(field[5]);
-		return true;
+		if (field[2] && number(field[2], n))
+			return true;
 	}
 	return false;
 }
 
-int image_user(const struct image *image, const char *text, uint32_t *uid, uint32_t *gid, char **home, struct gcs_error *err)
+/* With @name, or with @uid if that is NULL. *@found: its name, malloc'd. */
+static bool find_user(const struct image *image, const char *name, uint32_t uid, struct image_user *u, char **found)
 {
-	_cleanup_free_ char *user = strdup(text);
+	_cleanup_free_ char *text = read_in_image(image, "/etc/passwd");
+	char *field[FIELDS], *rest = text;
+	uint32_t n;
+
+	while (next_line(&rest, field, &n)) {
+		if ((name ? strcmp(field[0], name) != 0 : n != uid) || !field[3] || !number(field[3], &u->gid))
+			continue;
+		u->uid = n;
+		u->home = field[5] && *field[5] ? strdup(field[5]) : NULL;
+		*found = strdup(field[0]);
+		return true;
+	}
+	u->gid = 0;
+	return false;
+}
+
+static bool find_group(const struct image *image, const char *name, uint32_t *gid)
+{
+	_cleanup_free_ char *text = read_in_image(image, "/etc/group");
+	char *field[FIELDS], *rest = text;
+
+	while (next_line(&rest, field, gid))
+		if (!strcmp(field[0], name))
+			return true;
+	return false;
+}
+
+/* The groups that have user @name. */
+static void add_groups(const struct image *image, const char *name, struct image_user *u)
+{
+	_cleanup_free_ char *text = read_in_image(image, "/etc/group");
+	char *field[FIELDS], *rest = text, *member;
+	uint32_t gid;
+
+	while (u->group_count < IMAGE_GROUPS_MAX && next_line(&rest, field, &gid)) {
+		while (field[3] && (member = strsep(&field[3], ","))) {
+			if (strcmp(member, name))
+				continue;
+			u->groups[u->group_count++] = gid;
+			break;
+		}
+	}
+}
+
+int image_user(const struct image *image, const char *text, struct image_user *u, struct gcs_error *err)
+{
+	_cleanup_free_ char *user = strdup(text), *name = NULL;
 	char *group;
 
+	*u = (struct image_user){ .uid = 0 };
 	if (!user)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "user %s", text);
 	group = strchr(user, ':');
 	if (group)
 		*group++ = '\0';
-	*gid = 0;
-	*home = NULL;
-	if (number(user, uid)) {
-		/* A number needs no line, but if it has one, its group holds. */
-		if (!find_line(image, "/etc/passwd", NULL, *uid, uid, gid, home))
-			*gid = 0;
-	} else if (!find_line(image, "/etc/passwd", user, 0, uid, gid, home)) {
+	/* A number needs no line, but if it has one, its group holds. */
+	if (number(user, &u->uid))
+		find_user(image, NULL, u->uid, u, &name);
+	else if (!find_user(image, user, 0, u, &name))
 		return gcs_fail(err, 0, HR_FAIL, "user %s: no such user in the image's /etc/passwd", user);
-	}
-	if (group && !number(group, gid) && !find_line(image, "/etc/group", group, 0, gid, NULL, NULL)) {
-		free(steal_ptr(home));
-		return gcs_fail(err, 0, HR_FAIL, "user %s: no group %s in the image's /etc/group", text, group);
-	}
-	return 0;
+	if (!group && name)
+		add_groups(image, name, u);
+	if (!group || number(group, &u->gid) || find_group(image, group, &u->gid))
+		return 0;
+	free(steal_ptr(&u->home));
+	return gcs_fail(err, 0, HR_FAIL, "user %s: no group %s in the image's /etc/group", text, group);
 }

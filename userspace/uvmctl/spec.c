@@ -3,6 +3,7 @@
 #include "spec.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "jsonset.h"
@@ -24,31 +25,43 @@ static struct json_object *capabilities(void)
 	return o;
 }
 
-bool spec_user_by_number(const char *text, uint32_t *uid, uint32_t *gid)
+static bool number(const char **text, uint32_t *n)
 {
-	unsigned int u, g = 0;
-	int n = 0;
+	unsigned long value;
+	char *end;
 
-	if (sscanf(text, "%u%n", &u, &n) != 1 || text[0] < '0' || text[0] > '9')
+	if (**text < '0' || **text > '9')
 		return false;
-	text += n;
-	if (*text && (sscanf(text, ":%u%n", &g, &n) != 1 || text[1] < '0' || text[1] > '9' || text[n]))
-		return false;
-	*uid = u;
-	*gid = g;
-	return true;
+	value = strtoul(*text, &end, 10);
+	*text = end;
+	*n = (uint32_t)value;
+	return value <= UINT32_MAX;
 }
 
+/* One by name the agent looks up, in the container's files. */
 static struct json_object *user_object(const char *text)
 {
-	struct json_object *o = json_object_new_object();
-	uint32_t uid = 0, gid = 0;
+	struct json_object *o = json_object_new_object(), *groups = json_object_new_array();
+	const char *at = text ? text : "0";
+	uint32_t uid = 0, gid = 0, more = 0;
+	bool by_number = number(&at, &uid);
 
-	/* The agent looks names up, in the container's files. */
-	if (text && !spec_user_by_number(text, &uid, &gid))
+	if (by_number && *at == ':') {
+		at++;
+		by_number = number(&at, &gid);
+	}
+	while (by_number && *at == ',') {
+		at++;
+		by_number = number(&at, &more);
+		json_object_array_add(groups, json_object_new_int64(more));
+	}
+	if (!by_number || *at) {
+		uid = gid = 0;
 		set_string(o, "username", text);
+	}
 	set_number(o, "uid", uid);
 	set_number(o, "gid", gid);
+	json_object_object_add(o, "additionalGids", groups);
 	return o;
 }
 

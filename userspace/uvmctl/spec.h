@@ -14,7 +14,7 @@ struct spec_options {
 	const char *cwd;
 	char *const *env;     /* "K=V", ends with NULL; later ones win */
 	char *const *args;    /* ends with NULL */
-	const char *user;     /* UID[:GID], or a name that the agent looks up; NULL: root */
+	const char *user;     /* UID[:GID[,GROUP]...], or a name that the agent looks up; NULL: root */
 	bool terminal;
 	uint16_t rows, columns; /* of the terminal; 0: not known */
 	const char *pod;	/* the id of its pod's sandbox container, also if that is what it is; NULL: it is no pod's */
@@ -25,8 +25,5 @@ struct json_object *spec_build(const struct spec_options *o);
 
 /* Its process alone, as for one more in a container. */
 struct json_object *spec_process(const struct spec_options *o);
-
-/* Is @text a UID or UID:GID? */
-bool spec_user_by_number(const char *text, uint32_t *uid, uint32_t *gid);
 
 #endif
