@@ -56,7 +56,7 @@ static int come_up(struct uvm *u, const struct options *o, const int listeners[3
 	timing_since(figures, "qemu_to_log_ms", start);
 	if (fd < 0)
 		return -1;
-	u->log = tail_start(steal_fd(&fd), o->log_fd, err);
+	u->log = tail_start(steal_fd(&fd), o->log_fd, &u->listener, err);
 	if (!u->log)
 		return -1;
 	fd = accept_guest(u, listeners[2], deadline, "the guest to come up (bridge connection)", err);
@@ -115,7 +115,7 @@ static int try_boot(struct uvm *u, const struct options *o, enum accel accel, bo
 
 int uvm_boot(struct uvm *u, const struct options *o, struct json_object *figures, struct gcs_error *err)
 {
-	int signal_fd = u->watch.signal_fd;
+	const struct uvm given = { .watch = { .vm_fd = -1, .signal_fd = u->watch.signal_fd }, .listener = u->listener };
 	struct gcs_error kvm_err = { 0 };
 
 	if (o->accel != ACCEL_AUTO)
@@ -130,7 +130,7 @@ int uvm_boot(struct uvm *u, const struct options *o, struct json_object *figures
 		}
 		fprintf(stderr, "uvmctl: KVM does not run the VM (%s); going on without it\n", kvm_err.text);
 		uvm_end(u, false);
-		*u = (struct uvm){ .watch = { .vm_fd = -1, .signal_fd = signal_fd } };
+		*u = given;
 	}
 	return try_boot(u, o, ACCEL_TCG, false, figures, err);
 }

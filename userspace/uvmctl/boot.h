@@ -14,6 +14,7 @@
 
 struct uvm {
 	struct watch watch; /* its signal_fd is the caller's */
+	struct tail_listener listener; /* the caller's, gets the lines of the guest's log */
 	struct ports *ports;
 	struct vm *vm;
 	struct tail *log;

@@ -19,7 +19,7 @@
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATCH, OPT_UVM, OPT_ACCEL, OPT_VSOCK, OPT_KERNEL_ARGS,
        OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_POD, OPT_ENTRYPOINT, OPT_PLATFORM, OPT_MAX_SIZE, OPT_LAYERS,
-       OPT_VERITY, OPT_HELP };
+       OPT_VERITY, OPT_CPU_LIMIT, OPT_PIDS_LIMIT, OPT_HELP };
 
 #define VM (VERB_RUN | VERB_UP)
 #define NAMED (VERB_RUN | VERB_CREATE)
@@ -53,6 +53,9 @@ static const struct {
 	{ 'd', "detach", NULL, VERB_RUN | VERB_EXEC, "let it run, do not wait" },
 	{ 'a', "attach", NULL, VERB_START, "pass on its streams, exit with its exit code" },
 	{ OPT_SCRATCH, "scratch", "SIZE", CREATES, "size of the writable disk (1G)" },
+	{ 'm', "memory-limit", "SIZE", CREATES, "what the container may use of the VM's memory" },
+	{ OPT_CPU_LIMIT, "cpu-limit", "N", CREATES, "of its processors, as a decimal" },
+	{ OPT_PIDS_LIMIT, "pids-limit", "N", CREATES, "of its processes" },
 	{ 's', "signal", "SIGNAL", VERB_KILL, "by name or number (TERM)" },
 	{ 'f', "force", NULL, VERB_RM | VERB_DOWN | VERB_POD_RM, "also what runs" },
 	{ 'f', "follow", NULL, VERB_LOGS | VERB_EVENTS, "go on with what comes" },
@@ -115,6 +118,18 @@ static int size(const char *option, const char *text, uint64_t unit, uint64_t *t
 	const char *why = size_parse(text, unit, to);
 
 	return why ? wrong(option, text, why) : 0;
+}
+
+/* A number of processors in thousandths; the kernel takes no less than a hundredth. */
+static int processors(const char *option, const char *text, uint32_t *milli)
+{
+	char *end;
+	double n = strtod(text, &end);
+
+	if (end == text || *end || !(n >= 0.01 && n <= 1024))
+		return wrong(option, text, "not a number from 0.01 to 1024");
+	*milli = (uint32_t)(n * 1000 + 0.5);
+	return 0;
 }
 
 static int choice(const char *option, const char *text, const char *const names[3], int *to)
@@ -257,6 +272,14 @@ static int parse_one(int opt, struct options *o)
 		if (size("--scratch", optarg, 1, &o->scratch_size) < 0)
 			return -1;
 		return o->scratch_size >= 16ull << 20 ? 0 : wrong("--scratch", optarg, "less than 16 MiB");
+	case 'm':
+		if (size("--memory-limit", optarg, 1, &o->limits.memory) < 0)
+			return -1;
+		return o->limits.memory >= 4ull << 20 ? 0 : wrong("--memory-limit", optarg, "less than 4 MiB");
+	case OPT_CPU_LIMIT:
+		return processors("--cpu-limit", optarg, &o->limits.cpu_milli);
+	case OPT_PIDS_LIMIT:
+		return number("--pids-limit", optarg, 1, 4194304, &o->limits.pids);
 	case OPT_UVM:
 		free(o->uvm_dir);
 		o->uvm_dir = strdup(optarg);

@@ -9,6 +9,7 @@
 #include "image.h"
 #include "listen.h"
 #include "qemu.h"
+#include "spec.h"
 
 /* Exit codes of uvmctl itself; others are the container's. */
 #define EXIT_OWN 125
@@ -44,6 +45,7 @@ struct options {
 	enum layers layers; /* of up: the default of its containers */
 	bool interactive, tty, detach, attach;
 	uint64_t scratch_size;
+	struct spec_limits limits;
 	int signal;
 	bool json, force, follow;
 	const char *timing; /* file; NULL: none */

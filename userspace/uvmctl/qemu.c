@@ -208,8 +208,8 @@ static int start_qemu(struct vm *vm, const struct vm_options *o, struct ports *p
 		return -1;
 	}
 	ports_vm_started(ports);
-	vm->console = tail_start(steal_fd(&console_ours), o->log_fd, err);
-	vm->messages = vm->console ? tail_start(steal_fd(&said_ours), o->log_fd, err) : NULL;
+	vm->console = tail_start(steal_fd(&console_ours), o->log_fd, NULL, err);
+	vm->messages = vm->console ? tail_start(steal_fd(&said_ours), o->log_fd, NULL, err) : NULL;
 	return vm->messages ? 0 : -1;
 }
 

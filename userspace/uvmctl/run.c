@@ -38,7 +38,7 @@ struct run {
 static int create(struct run *r, int scratch_fd, struct gcs_error *err)
 {
 	struct spec_options spec = { .cwd = r->process.cwd, .env = r->process.env, .args = r->process.args, .user = r->process.user,
-				     .terminal = r->o.tty };
+				     .limits = r->o.limits, .terminal = r->o.tty };
 
 	if (r->o.tty && terminal_size(&r->session.rows, &r->session.columns)) {
 		spec.rows = r->session.rows;

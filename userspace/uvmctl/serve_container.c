@@ -128,6 +128,10 @@ static int make(struct supervisor *s, struct container *c, const struct control_
 				     .env = env, .terminal = c->tty, .rows = (uint16_t)get_number(c->request, "rows"),
 				     .columns = (uint16_t)get_number(c->request, "columns") };
 
+	spec.limits = (struct spec_limits){ .memory = (uint64_t)get_number(c->request, "memory_limit"),
+					    .cpu_milli = (uint32_t)get_number(c->request, "cpu_limit_milli"),
+					    .pids = (uint32_t)get_number(c->request, "pids_limit") };
+
 	if (c->pod) {
 		spec.pod = c->pod->parts.id;
 		spec.sandbox_pid = c->pod == c ? 0 : c->pod->init->pid;

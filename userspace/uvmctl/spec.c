@@ -180,7 +180,36 @@ static struct json_object *namespaces(uint32_t sandbox_pid)
 	return a;
 }
 
-static struct json_object *linux_part(uint32_t sandbox_pid)
+#define CPU_PERIOD_US 100000
+
+/* @o's member @key, an object, made when it is asked for. */
+static struct json_object *member(struct json_object *o, const char *key)
+{
+	struct json_object *m;
+
+	if (!json_object_object_get_ex(o, key, &m)) {
+		m = json_object_new_object();
+		json_object_object_add(o, key, m);
+	}
+	return m;
+}
+
+static struct json_object *resources(const struct spec_limits *l)
+{
+	struct json_object *o = json_object_new_object();
+
+	if (l->memory)
+		set_number(member(o, "memory"), "limit", (int64_t)l->memory);
+	if (l->cpu_milli) {
+		set_number(member(o, "cpu"), "quota", (int64_t)l->cpu_milli * CPU_PERIOD_US / 1000);
+		set_number(member(o, "cpu"), "period", CPU_PERIOD_US);
+	}
+	if (l->pids)
+		set_number(member(o, "pids"), "limit", l->pids);
+	return o;
+}
+
+static struct json_object *linux_part(const struct spec_options *options)
 {
 	static const char *const masked[] = { "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
 					      "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware",
@@ -189,7 +218,8 @@ static struct json_object *linux_part(uint32_t sandbox_pid)
 						 LIST_END };
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "namespaces", namespaces(sandbox_pid));
+	json_object_object_add(o, "namespaces", namespaces(options->sandbox_pid));
+	json_object_object_add(o, "resources", resources(&options->limits));
 	json_object_object_add(o, "maskedPaths", strings(masked));
 	json_object_object_add(o, "readonlyPaths", strings(read_only));
 	return o;
@@ -207,7 +237,7 @@ struct json_object *spec_build(const struct spec_options *o)
 	if (!o->sandbox_pid)
 		set_string(s, "hostname", o->hostname);
 	json_object_object_add(s, "mounts", mounts());
-	json_object_object_add(s, "linux", linux_part(o->sandbox_pid));
+	json_object_object_add(s, "linux", linux_part(o));
 	if (o->pod)
 		json_object_object_add(s, "annotations", annotations(o));
 	return s;

@@ -8,6 +8,13 @@
 
 #include <json-c/json_object.h>
 
+/* What a container may use; 0: as much as there is. */
+struct spec_limits {
+	uint64_t memory; /* bytes */
+	uint32_t cpu_milli; /* thousandths of a processor */
+	uint32_t pids;
+};
+
 struct spec_options {
 	const char *root;     /* of the container, in the guest */
 	const char *hostname;
@@ -15,6 +22,7 @@ struct spec_options {
 	char *const *env;     /* "K=V", ends with NULL; later ones win */
 	char *const *args;    /* ends with NULL */
 	const char *user;     /* UID[:GID[,GROUP]...], or a name that the agent looks up; NULL: root */
+	struct spec_limits limits;
 	bool terminal;
 	uint16_t rows, columns; /* of the terminal; 0: not known */
 	const char *pod;	/* the id of its pod's sandbox container, also if that is what it is; NULL: it is no pod's */

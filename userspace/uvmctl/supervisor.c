@@ -23,32 +23,6 @@
 #define FILE_KEEP (8ll << 20)
 #define CLIENTS_MS 10000 /* for clients to be told that the UVM has ended */
 
-void supervisor_event(struct supervisor *s, const char *event, const char *container, const char *detail, int64_t number)
-{
-	_cleanup_json_ struct json_object *o = json_object_new_object();
-	_cleanup_free_ char *line = NULL;
-	struct timespec now;
-	char text[40];
-	struct tm tm;
-	size_t n;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &tm);
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + n, sizeof(text) - n, ".%03ldZ", now.tv_nsec / 1000000);
-	set_string(o, "time", text);
-	set_string(o, "event", event);
-	if (container)
-		set_string(o, "container", container);
-	if (detail)
-		set_number(o, detail, number);
-	/* One write, so that lines of several threads do not mix. What the disk does not take is lost. */
-	if (asprintf(&line, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN)) < 0)
-		line = NULL;
-	else if (write(s->events_fd, line, strlen(line)) < 0)
-		return;
-}
-
 static int open_files(struct supervisor *s, struct options *o, struct gcs_error *err)
 {
 	int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
@@ -69,6 +43,7 @@ static int boot(struct supervisor *s, int report_fd, struct gcs_error *err)
 	_cleanup_json_ struct json_object *figures = json_object_new_object();
 
 	s->uvm.watch = (struct watch){ .vm_fd = -1, .signal_fd = report_fd };
+	s->uvm.listener = (struct tail_listener){ .line = supervisor_log_line, .arg = s };
 	if (uvm_boot(&s->uvm, s->o, figures, err) < 0)
 		return -1;
 	s->uvm.watch.signal_fd = -1;

@@ -76,8 +76,10 @@ void supervise(const char *name, const struct options *o, int state_fd, const st
 /* serve.c: accept clients, on the event thread. */
 int serve_start(struct supervisor *s, struct gcs_error *err);
 
-/* A line more in the file of events; @detail may be NULL. */
+/* supervisor_events.c: a line more in the file of events; @detail may be NULL. */
 void supervisor_event(struct supervisor *s, const char *event, const char *container, const char *detail, int64_t number);
+/* A line of the guest's log, for a struct tail_listener whose @arg is the supervisor: some are events. */
+void supervisor_log_line(void *arg, char *text);
 
 /*
  * The verbs, each on its client's thread: they fill in @answer and return 0, or return -1 with @err. One that has answered itself

@@ -14,10 +14,16 @@
 #include "thread.h"
 
 #define KEEP 16384
+#define LINE_LIMIT 8192 /* of the agent's log it is half of that */
 
 struct tail {
 	int fd, stop_fd;
 	int echo; /* -1: none */
+	struct tail_listener listener;
+	/* The reader's: what has come of a line, and whether it is longer than there is room for. */
+	char line[LINE_LIMIT];
+	size_t line_len;
+	bool too_long;
 	pthread_t thread;
 	bool joined;
 	pthread_mutex_t lock; /* protects the two below; nothing is taken inside */
@@ -41,6 +47,24 @@ static void keep(struct tail *t, const char *data, size_t len)
 	pthread_mutex_unlock(&t->lock);
 }
 
+/* A line that is too long is nobody's. */
+static void tell(struct tail *t, const char *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (data[i] != '\n') {
+			t->too_long |= t->line_len == sizeof(t->line) - 1;
+			if (!t->too_long)
+				t->line[t->line_len++] = data[i];
+			continue;
+		}
+		t->line[t->line_len] = '\0';
+		if (!t->too_long)
+			t->listener.line(t->listener.arg, t->line);
+		t->line_len = 0;
+		t->too_long = false;
+	}
+}
+
 static void *run(void *arg)
 {
 	struct tail *t = arg;
@@ -61,10 +85,12 @@ static void *run(void *arg)
 		keep(t, buf, (size_t)n);
 		if (t->echo >= 0 && write(t->echo, buf, (size_t)n) < 0)
 			t->echo = -1;
+		if (t->listener.line)
+			tell(t, buf, (size_t)n);
 	}
 }
 
-struct tail *tail_start(int fd, int echo, struct gcs_error *err)
+struct tail *tail_start(int fd, int echo, const struct tail_listener *listener, struct gcs_error *err)
 {
 	struct tail *t = calloc(1, sizeof(*t));
 	int ret;
@@ -76,6 +102,8 @@ struct tail *tail_start(int fd, int echo, struct gcs_error *err)
 	}
 	t->fd = fd;
 	t->echo = echo;
+	if (listener)
+		t->listener = *listener;
 	pthread_mutex_init(&t->lock, NULL);
 	t->stop_fd = eventfd(0, EFD_CLOEXEC);
 	ret = t->stop_fd < 0 ? errno : thread_start(&t->thread, run, t);

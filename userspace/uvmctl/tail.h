@@ -7,8 +7,17 @@
 
 struct tail;
 
-/* Read @fd, which is taken over, to its end; what comes is written to @echo (-1: nowhere) as well. NULL with @err. */
-struct tail *tail_start(int fd, int echo, struct gcs_error *err);
+/* Somebody who gets every whole line, on the reader's thread; it may change the text. */
+struct tail_listener {
+	void (*line)(void *arg, char *text);
+	void *arg;
+};
+
+/*
+ * Read @fd, which is taken over, to its end; what comes is written to @echo (-1: nowhere) as well, and given to @listener (NULL: none) after
+ * that. NULL with @err.
+ */
+struct tail *tail_start(int fd, int echo, const struct tail_listener *listener, struct gcs_error *err);
 
 /* The last lines, at most @lines, a malloc'd string. "" if there is nothing or @t is NULL. */
 char *tail_lines(struct tail *t, unsigned int lines);

@@ -56,6 +56,9 @@ int container_create(const struct options *o, bool remove, bool sandbox, struct 
 	set_number(request, "scratch", (int64_t)o->scratch_size);
 	if (o->layers)
 		set_string(request, "layers", o->layers == LAYERS_PMEM ? "pmem" : "scsi");
+	set_number(request, "memory_limit", (int64_t)o->limits.memory);
+	set_number(request, "cpu_limit_milli", o->limits.cpu_milli);
+	set_number(request, "pids_limit", o->limits.pids);
 	set_bool(request, "tty", o->tty);
 	set_bool(request, "interactive", o->interactive);
 	set_bool(request, "remove", remove);

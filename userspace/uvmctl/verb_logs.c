@@ -95,7 +95,7 @@ static void print_event(const char *line)
 
 	if (!json_object_is_type(o, json_type_object))
 		return;
-	printf("%-24s  %-10s %s", get_string(o, "time") ?: "", get_string(o, "event") ?: "", get_string(o, "container") ?: "");
+	printf("%-30s  %-10s %s", get_string(o, "time") ?: "", get_string(o, "event") ?: "", get_string(o, "container") ?: "");
 	print_members(o, known);
 }
 
