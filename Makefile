@@ -26,6 +26,7 @@
 #   make check-tsan   the agent's tests in a VM, with an agent under ThreadSanitizer
 #   make style        the rules that a script can check
 #   make pictures     those of Documentation/, from Documentation/pictures/*.dot
+#   make boot-picture draw Documentation/pictures/boot.svg, of a boot of KERNEL
 #   make install      into DESTDIR: /bin/gcs, /bin/gcscrypt, /bin/generichook, /bin/install-drivers, /bin/vsockexec, /init, uvmctl and its completion, the module, header, man pages
 #   make clean        remove what was built; what was downloaded stays
 #   make distclean    remove build/
@@ -118,7 +119,7 @@ link = $(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(LDFLAG
 $(B)/bin/gcs: $(call obj,$(AGENT_SRC)) $(B)/lib/libgcs.a
 	$(call link,$(PKG_LIBS))
 $(B)/bin/uvmctl: $(call obj,$(UVMCTL_SRC)) $(B)/lib/libgcs.a
-	$(call link,$(PKG_LIBS) $(IMAGE_LIBS))
+	$(call link,$(PKG_LIBS) $(IMAGE_LIBS) -lm)
 $(B)/bin/gcscrypt: $(call obj,$(GCSCRYPT_SRC))
 	$(call link,$(CRYPT_LIBS))
 $(B)/bin/generichook: $(call obj,$(GENERICHOOK_SRC))

@@ -3,7 +3,7 @@
 #
 # What is to be seen of a UVM: events of its memory, limits of containers. Needs root.
 . "$(dirname "$0")/lib.sh"
-plan 4
+plan 7
 make_image "$work/image"
 mke2fs -q -t ext4 -d "$work/image" "$work/image.ext4" 64M > "$work/out"
 image=$work/image.ext4
@@ -38,4 +38,27 @@ for word in '"limit":33554432[,}]' '"pids":{[^}]*"limit":7[,}]' '"throttled_peri
 	grep -q "$word" "$work/out" || { echo "# not there: $word"; code=1; }
 done
 result $code "--memory-limit, --cpu-limit and --pids-limit are the container's cgroup's"
+ctl timeline -o "$work/uvm.svg" one
+[ $code -eq 0 ] && xmllint --noout "$work/uvm.svg" && for lane in host kernel init agent container; do
+	grep -q ">$lane</text>" "$work/uvm.svg" || { echo "# no lane $lane"; code=1; }
+done
+result $code "timeline: an SVG with all lanes"
+# The lanes' names come first; a pair of spans of a request is what the clocks are compared by.
+cat > "$work/order.jq" << 'END'
+def at(name; lane): first(.traceEvents[] | select(.name == name and .tid == lane));
+(.traceEvents | map(select(.ph != "M").ts)) as $ts | $ts == ($ts | sort) and $ts[0] >= 0
+and .otherData.clock_error_us < 1000000
+and ([at("QEMU starts"; 1), at("init asks for entropy"; 1), at("log connected"; 1), at("bridge connected"; 1), at("NegotiateProtocol"; 1),
+	at("MappedVirtualDisk Add"; 1), at("Create"; 1)] | map(.ts) | . == sort)
+and (.otherData.clock_error_us as $e | at("Create"; 1) as $host | at("Create"; 4) as $agent |
+	$agent.ts + $e + 2 >= $host.ts and $agent.ts + $agent.dur <= $host.ts + $host.dur + $e + 2)
+and at("gcs started"; 4).ts > at("file systems are mounted"; 3).ts and at("file systems are mounted"; 3).ts > 0
+and any(.traceEvents[]; .tid == 2 and (.name | startswith("Linux version")))
+END
+ctl timeline --json
+[ $code -eq 0 ] && jq -e -f "$work/order.jq" "$work/out" > "$work/verdict"
+result $? "timeline: Chrome's trace, in the order of time, what the guest does within what the host waits for"
+uvm --timeline "$work/run.json" "$image" true
+[ $code -eq 0 ] && jq -e -f "$work/order.jq" "$work/run.json" > "$work/verdict"
+result $? "run --timeline"
 finish

@@ -121,6 +121,17 @@ static int start(const struct options *o, struct gcs_error *err)
 	return 0;
 }
 
+/* With the kernel's clock, which its own messages have: together with the line's time it tells one from the other. */
+static void log_started(const struct options *o)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	log_line(LOG_INFO,
+		 (const struct log_field[]){ { .key = "sincebootmicro", .number = now.tv_sec * 1000000LL + now.tv_nsec / 1000 }, { 0 } },
+		 "gcs " GCS_VERSION " started, stdio by %s, runtime %s", o->no_kmod ? "user space" : "gcs.ko", o->runtime);
+}
+
 int main(int argc, char **argv)
 {
 	struct gcs_error err;
@@ -148,7 +159,7 @@ int main(int argc, char **argv)
 		log_line(LOG_FATAL, NULL, "%s", err.text);
 		return 2;
 	}
-	log_info("gcs " GCS_VERSION " started, stdio by %s, runtime %s", o.no_kmod ? "user space" : "gcs.ko", o.runtime);
+	log_started(&o);
 	if (start(&o, &err) < 0) {
 		log_line(LOG_FATAL, NULL, "%s", err.text);
 		return 1;

@@ -15,6 +15,7 @@
 #include "jsonset.h"
 #include "thread.h"
 #include "timing.h"
+#include "trace.h"
 
 #define ENTROPY_BYTES 512
 #define LOG_LINES 10
@@ -40,6 +41,15 @@ static int give_entropy(int fd, struct gcs_error *err)
 	return 0;
 }
 
+static void log_line(void *arg, char *text)
+{
+	struct uvm *u = arg;
+
+	trace_log_line(text);
+	if (u->listener.line)
+		u->listener.line(u->listener.arg, text);
+}
+
 static int come_up(struct uvm *u, const struct options *o, const int listeners[3], double start, bool trial,
 		   struct json_object *figures, struct gcs_error *err)
 {
@@ -49,18 +59,21 @@ static int come_up(struct uvm *u, const struct options *o, const int listeners[3
 	fd = accept_guest(u, listeners[0], trial ? watch_deadline(KVM_TRIAL_MS) : deadline,
 			  "the guest to come up (entropy connection)", err);
 	timing_since(figures, "qemu_to_entropy_ms", start);
+	trace_mark(LANE_HOST, "init asks for entropy");
 	if (fd < 0 || give_entropy(fd, err) < 0)
 		return -1;
 	close(steal_fd(&fd));
 	fd = accept_guest(u, listeners[1], deadline, "the guest to come up (log connection)", err);
 	timing_since(figures, "qemu_to_log_ms", start);
+	trace_mark(LANE_HOST, "log connected");
 	if (fd < 0)
 		return -1;
-	u->log = tail_start(steal_fd(&fd), o->log_fd, &u->listener, err);
+	u->log = tail_start(steal_fd(&fd), o->log_fd, &(struct tail_listener){ log_line, u }, err);
 	if (!u->log)
 		return -1;
 	fd = accept_guest(u, listeners[2], deadline, "the guest to come up (bridge connection)", err);
 	timing_since(figures, "qemu_to_bridge_ms", start);
+	trace_mark(LANE_HOST, "bridge connected");
 	if (fd < 0)
 		return -1;
 	u->guest = (struct guest){ .ports = u->ports, .watch = &u->watch, .next_port = PORT_STDIO_FIRST };
@@ -108,8 +121,10 @@ static int try_boot(struct uvm *u, const struct options *o, enum accel accel, bo
 		if (listeners[i] < 0)
 			return -1; /* the others end with the ports */
 	}
+	trace_start();
 	start = timing_now();
 	u->vm = vm_start(&vm, u->ports, &u->watch, err);
+	trace_host(LANE_HOST, "QEMU starts", start);
 	return u->vm ? come_up(u, o, listeners, start, trial, figures, err) : -1;
 }
 

@@ -15,7 +15,10 @@
 #include <json-c/json.h>
 
 #include "cleanup.h"
+#include "jsonset.h"
 #include "thread.h"
+#include "timing.h"
+#include "trace.h"
 
 #define CALL_TIMEOUT_MS (5 * 60 * 1000) /* what the host's shim gives a request */
 
@@ -24,6 +27,8 @@ struct request {
 	struct bridge *bridge;
 	enum message_type type;
 	uint64_t id;
+	double began;
+	char name[96], trace_id[17]; /* for the timeline */
 	int fd;
 	bool dropped; /* the reader frees it */
 	struct json_object *answer;
@@ -55,6 +60,8 @@ static void settle(struct request *r, struct json_object *answer)
 {
 	LIST_REMOVE(r, link);
 	r->answer = answer;
+	if (answer)
+		trace_request(r->type == MSG_WAIT_FOR_PROCESS ? LANE_CONTAINER : LANE_HOST, r->name, r->trace_id, r->began);
 	if (r->dropped)
 		request_free(r);
 	else
@@ -188,6 +195,32 @@ static int enlist(struct bridge *b, struct request *r, struct gcs_error *err)
 	return ret;
 }
 
+/* How the timeline calls it: what a ModifySettings is about, and whose process is waited for. */
+static void name_request(struct request *r, const char *container, struct json_object *body)
+{
+	struct json_object *request;
+
+	if (r->type == MSG_WAIT_FOR_PROCESS)
+		snprintf(r->name, sizeof(r->name), "process %lld of %.12s", (long long)get_number(body, "ProcessId"),
+			 strcmp(container, NULL_GUID) ? container : "the UVM");
+	else if (json_object_object_get_ex(body, "Request", &request))
+		snprintf(r->name, sizeof(r->name), "%s %s", get_string(request, "ResourceType") ?: "",
+			 get_string(request, "RequestType") ?: "");
+	else
+		snprintf(r->name, sizeof(r->name), "%s", frame_type_name(r->type));
+}
+
+/* As the host's tracing does: the agent logs a span of the request, below ours. */
+static void add_trace(struct json_object *body, const char *span_id)
+{
+	struct json_object *headers = json_object_new_object();
+	char parent[64];
+
+	snprintf(parent, sizeof(parent), "00-%016x%s-%s-01", 1, span_id, span_id);
+	set_string(headers, "traceparent", parent);
+	json_object_object_add(body, "otsc", headers);
+}
+
 struct request *bridge_send(struct bridge *b, enum message_type type, const char *container, struct json_object *body,
 			    struct gcs_error *err)
 {
@@ -195,15 +228,20 @@ struct request *bridge_send(struct bridge *b, enum message_type type, const char
 	struct request *r = calloc(1, sizeof(*r));
 	struct frame f = { .type = type };
 	_cleanup_free_ char *line = NULL;
+	char trace_id[17];
 	int n, ret;
 
 	json_object_object_add(o, "ContainerId", json_object_new_string(container));
 	json_object_object_add(o, "ActivityId", json_object_new_string(NULL_GUID));
+	trace_new_id(trace_id);
+	add_trace(o, trace_id);
 	n = asprintf(&line, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
 	if (n < 0)
 		line = NULL;
 	if (r) {
-		*r = (struct request){ .bridge = b, .type = type };
+		*r = (struct request){ .bridge = b, .type = type, .began = timing_now() };
+		memcpy(r->trace_id, trace_id, sizeof(trace_id));
+		name_request(r, container, o);
 		r->fd = eventfd(0, EFD_CLOEXEC);
 	}
 	if (!line || !r || r->fd < 0) {

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 
 #include "ext4.h"
+#include "timing.h"
+#include "trace.h"
 
 void disks_init(struct disks *d, struct vm *vm, struct guest *guest)
 {
@@ -49,13 +51,17 @@ static int take_away(struct disks *d, struct disk *disk, struct gcs_error *err)
 
 static struct disk *add(struct disks *d, struct disk *disk, int fd, struct gcs_error *err)
 {
+	double began;
+
 	if (!disk) {
 		gcs_fail(err, ENOSPC, HR_FAIL, "attach a disk: all %d LUNs are taken", DISK_CONTROLLERS * DISK_LUNS);
 		return NULL;
 	}
 	disk->guest.mount_path = disk->mount_path;
+	began = timing_now();
 	if (vm_attach(d->vm, disk->guest.controller, disk->guest.lun, fd, !disk->guest.scratch, err) < 0)
 		return NULL;
+	trace_host(LANE_HOST, "plug disk", began);
 	disk->plugged = true;
 	if (guest_mount(d->guest, &disk->guest, err) < 0) {
 		/* If that fails the LUN stays taken. */

@@ -29,6 +29,7 @@ static const struct verb verbs[] = {
 	{ "stats", "[CONTAINER]", "what they use, once a second on a terminal", VERB_STATS, 0, 1, verb_stats },
 	{ "logs", "", "what the guest says", VERB_LOGS, 0, 0, verb_logs },
 	{ "events", "", "what has happened to containers", VERB_EVENTS, 0, 0, verb_events },
+	{ "timeline", "[UVM]", "its boot and what came after, as a picture", VERB_TIMELINE, 0, 1, verb_timeline },
 	{ "doctor", "", "what this machine has of what is needed, and how to get the rest", VERB_DOCTOR, 0, 0, verb_doctor },
 };
 

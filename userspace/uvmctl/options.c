@@ -19,7 +19,7 @@
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATCH, OPT_UVM, OPT_ACCEL, OPT_VSOCK, OPT_KERNEL_ARGS,
        OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_POD, OPT_ENTRYPOINT, OPT_PLATFORM, OPT_MAX_SIZE, OPT_LAYERS,
-       OPT_VERITY, OPT_CPU_LIMIT, OPT_PIDS_LIMIT, OPT_HELP };
+       OPT_VERITY, OPT_CPU_LIMIT, OPT_PIDS_LIMIT, OPT_TIMELINE, OPT_HELP };
 
 #define VM (VERB_RUN | VERB_UP)
 #define NAMED (VERB_RUN | VERB_CREATE)
@@ -27,7 +27,7 @@ enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATC
 #define PROCESS (CREATES | VERB_EXEC)
 #define OF_ONE_UVM (VERB_RUN | VERB_CREATE | VERB_START | VERB_ATTACH | VERB_EXEC | VERB_KILL | VERB_WAIT | VERB_RM | VERB_PS | VERB_STATS | \
 		    VERB_LOGS | VERB_EVENTS | VERB_POD_CREATE | VERB_POD_RM)
-#define TOLD (VERB_RUN | VERB_LS | VERB_PS | VERB_STATS | VERB_EVENTS | VERB_DOCTOR)
+#define TOLD (VERB_RUN | VERB_LS | VERB_PS | VERB_STATS | VERB_EVENTS | VERB_TIMELINE | VERB_DOCTOR)
 
 /* An option with an argument has its name, as the help shows it. */
 static const struct {
@@ -61,6 +61,8 @@ static const struct {
 	{ 'f', "follow", NULL, VERB_LOGS | VERB_EVENTS, "go on with what comes" },
 	{ OPT_JSON, "json", NULL, TOLD, "results and errors as JSON" },
 	{ OPT_TIMING, "timing", "FILE", VERB_RUN, "write where the time went, as a JSON object" },
+	{ OPT_TIMELINE, "timeline", "FILE", VERB_RUN, "draw it over time, as SVG; as Chrome's trace if it ends in .json" },
+	{ 'o', "output", "FILE", VERB_TIMELINE, "instead of stdout; as Chrome's trace if it ends in .json" },
 	{ OPT_CPUS, "cpus", "N", VM, "virtual CPUs (2; 1 without KVM)" },
 	{ OPT_MEMORY, "memory", "M", VM, "memory in MiB, or with suffix M or G (1024)" },
 	{ OPT_NO_KMOD, "no-kmod", NULL, VM, "carry stdio by the agent instead of gcs.ko" },
@@ -265,6 +267,12 @@ static int parse_one(int opt, struct options *o)
 	case OPT_TIMING:
 		o->timing = optarg;
 		return 0;
+	case OPT_TIMELINE:
+		o->timeline = optarg;
+		return 0;
+	case 'o':
+		o->output = optarg;
+		return 0;
 	case OPT_NO_KMOD:
 		o->no_kmod = true;
 		return 0;
@@ -411,6 +419,8 @@ int options_parse(const struct verb *verb, int argc, char **argv, struct options
 		return wrong("-it", "", "stdin is no terminal");
 	if (verb->bit == VERB_RUN && !o->in && (o->detach || o->name || o->pod))
 		return wrong(o->detach ? "--detach" : o->name ? "--name" : "--pod", "", "only with --in: a VM of its own ends with the container");
+	if (verb->bit == VERB_RUN && o->in && o->timeline)
+		return wrong("--timeline", o->timeline, "not with --in: `uvmctl timeline` draws that UVM's");
 	if (verb->bit == VERB_RUN && o->debug && o->log_fd < 0) {
 		o->log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 		if (o->log_fd < 0)

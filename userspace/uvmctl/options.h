@@ -48,7 +48,8 @@ struct options {
 	struct spec_limits limits;
 	int signal;
 	bool json, force, follow;
-	const char *timing; /* file; NULL: none */
+	const char *timing, *timeline; /* files; NULL: none */
+	const char *output; /* file; NULL: stdout */
 
 	/* What stands after the options, ends with NULL. */
 	char **operands;
@@ -82,6 +83,7 @@ enum {
 	VERB_DOCTOR = 1 << 15,
 	VERB_POD_CREATE = 1 << 16,
 	VERB_POD_RM = 1 << 17,
+	VERB_TIMELINE = 1 << 18,
 };
 
 /* Returns 0, 1 if there is nothing more to do (help), or -1: the message has been printed. */

@@ -19,6 +19,7 @@
 #include "container.h"
 #include "image.h"
 #include "session.h"
+#include "timeline.h"
 #include "timing.h"
 
 struct run {
@@ -28,7 +29,7 @@ struct run {
 	struct uvm uvm;
 	struct disks disks;
 	struct container_parts container;
-	struct json_object *figures;
+	struct json_object *figures, *timeline;
 	struct guest_process init;
 	struct session session;
 	double started;
@@ -161,7 +162,8 @@ static int run(struct run *r, struct gcs_error *err)
 	if (ret < 0 || session_signals(&r->session, err) < 0)
 		return -1;
 	/* The container's result stands; what goes wrong from here on is said, but changes nothing. */
-	if (undo(r, &undo_err) < 0)
+	if (undo(r, &undo_err) < 0 ||
+	    (r->o.timeline && !(r->timeline = timeline_take(&r->uvm.guest, &undo_err))))
 		uvm_explain(&r->uvm, &undo_err, r->o.json, stderr);
 	begin = timing_now();
 	uvm_end(&r->uvm, undo_err.hr == HR_OK);
@@ -184,6 +186,10 @@ static int finish(struct run *r, int code, const struct gcs_error *err, double b
 	timing_count(r->figures, "exit_code", (uint64_t)code);
 	if (r->o.timing && timing_write(r->figures, r->o.timing, &timing_err) < 0) {
 		fprintf(stderr, "uvmctl: --timing %s\n", timing_err.text);
+		return EXIT_OWN;
+	}
+	if (r->timeline && timeline_write(r->timeline, r->o.timeline, false, &timing_err) < 0) {
+		fprintf(stderr, "uvmctl: %s\n", timing_err.text);
 		return EXIT_OWN;
 	}
 	return code & 0xFF;
@@ -211,6 +217,7 @@ int verb_run(struct options *o)
 	ret = run(r, &err);
 	ret = finish(r, ret, &err, begin);
 	json_object_put(r->figures);
+	json_object_put(r->timeline);
 	image_process_free(&r->process);
 	image_close(&r->image);
 	if (r->session.signal_fd >= 0)

@@ -66,7 +66,7 @@ static const struct {
 	{ "attach", serve_attach, false },	 { "exec", serve_exec, false },
 	{ "kill", serve_kill, false },		 { "wait", serve_wait, false },
 	{ "rm", serve_rm, false },		 { "ps", serve_ps, false },
-	{ "stats", serve_stats, false },
+	{ "stats", serve_stats, false },	 { "timeline", serve_timeline, false },
 };
 
 /* Who comes while the guest boots waits. Returns whether it runs. */

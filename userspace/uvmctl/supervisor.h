@@ -101,6 +101,9 @@ struct container *container_by_name(struct supervisor *s, const char *name);
 /* serve_stats.c */
 int serve_stats(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
 
+/* verb_timeline.c */
+int serve_timeline(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
+
 /* serve_process.c */
 void process_unref(struct supervisor *s, struct process *p); /* NULL is fine; without the lock */
 int serve_start_container(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);

@@ -40,6 +40,9 @@ int verb_events(struct options *o);
 /* verb_stats.c */
 int verb_stats(struct options *o);
 
+/* verb_timeline.c */
+int verb_timeline(struct options *o);
+
 /* verb_doctor.c */
 int verb_doctor(struct options *o);
 
