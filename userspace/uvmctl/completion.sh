@@ -57,11 +57,14 @@ _uvmctl()
 	esac
 	case $verb:$operands in
 	run:0 | create:0 | vsock-backend:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+	device:0) mapfile -t COMPREPLY < <(compgen -W "add rm ls" -- "$current") ;;
+	device:1) mapfile -t COMPREPLY < <(compgen -W "disk share nic $(_uvmctl_names "$program" device ls "${of[@]}")" -- "$current") ;;
+	device:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
 	pod:0) mapfile -t COMPREPLY < <(compgen -W "create rm" -- "$current") ;;
 	image:0) mapfile -t COMPREPLY < <(compgen -W "$(_uvmctl_actions "$program")" -- "$current") ;;
 	image:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
 	down:0) mapfile -t COMPREPLY < <(compgen -W "$(_uvmctl_names "$program" ls)" -- "$current") ;;
-	start:0 | attach:0 | exec:0 | kill:0 | wait:0 | stats:0 | rm:*)
+	start:0 | attach:0 | exec:0 | kill:0 | stop:0 | wait:0 | stats:0 | rm:*)
 		mapfile -t COMPREPLY < <(compgen -W "$(_uvmctl_names "$program" ps "${of[@]}")" -- "$current")
 		;;
 	esac

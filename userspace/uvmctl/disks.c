@@ -59,7 +59,8 @@ static struct disk *add(struct disks *d, struct disk *disk, int fd, struct gcs_e
 	}
 	disk->guest.mount_path = disk->mount_path;
 	began = timing_now();
-	if (vm_attach(d->vm, disk->guest.controller, disk->guest.lun, fd, !disk->guest.scratch, err) < 0)
+	/* Layers do not change, and of a container's writable disk nothing is kept: only a user's disk is worth what a flush costs. */
+	if (vm_attach(d->vm, disk->guest.controller, disk->guest.lun, fd, disk->guest.read_only, !disk->guest.format, err) < 0)
 		return NULL;
 	trace_host(LANE_HOST, "plug disk", began);
 	disk->plugged = true;
@@ -83,7 +84,7 @@ static struct disk *find_layer(struct disks *d, const struct stat *st)
 	struct disk *first = &d->table[0][0];
 
 	for (struct disk *disk = first; disk < first + DISKS_SCSI; disk++)
-		if (disk->mounted && !disk->guest.scratch && is_of(disk, st))
+		if (disk->mounted && disk->layer && is_of(disk, st))
 			return disk;
 	for (struct disk *disk = d->pmem; disk < d->pmem + d->pmem_count; disk++)
 		if (disk->mounted && is_of(disk, st))
@@ -96,6 +97,7 @@ static struct disk *add_scsi_layer(struct disks *d, int fd, const struct stat *s
 	struct disk *disk = free_lun(d, 0);
 
 	if (disk) {
+		disk->layer = disk->guest.read_only = true;
 		disk->dev = st->st_dev;
 		disk->ino = st->st_ino;
 		snprintf(disk->mount_path, sizeof(disk->mount_path), "/run/mounts/scsi/m%u", disk->guest.controller * DISK_LUNS + disk->guest.lun);
@@ -173,7 +175,22 @@ struct disk *disks_add_scratch(struct disks *d, int fd, const char *path, struct
 	pthread_mutex_lock(&d->lock);
 	disk = free_lun(d, 1);
 	if (disk) {
-		disk->guest.scratch = true;
+		disk->guest.format = true;
+		snprintf(disk->mount_path, sizeof(disk->mount_path), "%s", path);
+	}
+	disk = add(d, disk, fd, err);
+	pthread_mutex_unlock(&d->lock);
+	return disk;
+}
+
+struct disk *disks_add_volume(struct disks *d, int fd, const char *path, bool read_only, struct gcs_error *err)
+{
+	struct disk *disk;
+
+	pthread_mutex_lock(&d->lock);
+	disk = free_lun(d, 1);
+	if (disk) {
+		disk->guest.read_only = read_only;
 		snprintf(disk->mount_path, sizeof(disk->mount_path), "%s", path);
 	}
 	disk = add(d, disk, fd, err);

@@ -17,6 +17,7 @@
 struct disk {
 	unsigned int users;
 	bool plugged, mounted, ejected; /* what there is of it; plugged: the LUN is not free */
+	bool layer;
 	dev_t dev; /* of a layer: the same file again is the same disk */
 	ino_t ino;
 	struct guest_disk guest;
@@ -27,8 +28,8 @@ struct disks {
 	struct vm *vm;
 	struct guest *guest;
 	/*
-	 * Held while a disk comes or goes, also over what QEMU and the guest do for it: QEMU's monitor takes one command at a
-	 * time, and the second user of a layer waits until it is there. No other lock is taken inside but the bridge's.
+	 * Held while a disk comes or goes, also over what QEMU and the guest do for it: the second user of a layer waits until it
+	 * is there. No other lock is taken inside but the bridge's.
 	 */
 	pthread_mutex_t lock;
 	struct disk table[DISK_CONTROLLERS][DISK_LUNS];
@@ -45,6 +46,8 @@ void disks_init(struct disks *d, struct vm *vm, struct guest *guest);
  */
 struct disk *disks_add_layer(struct disks *d, int fd, bool pmem, struct gcs_error *err);
 struct disk *disks_add_scratch(struct disks *d, int fd, const char *path, struct gcs_error *err);
+/* A disk of the user's, as it is; @path "": it is not mounted. */
+struct disk *disks_add_volume(struct disks *d, int fd, const char *path, bool read_only, struct gcs_error *err);
 
 /* A user less; the last one unmounts and detaches it. -1 with @err: he still is one, and may try again what is not done yet. */
 int disks_remove(struct disks *d, struct disk *disk, struct gcs_error *err);

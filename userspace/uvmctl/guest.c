@@ -36,8 +36,7 @@ int guest_negotiate(struct guest *g, struct gcs_error *err)
 	return 0;
 }
 
-static int modify(struct guest *g, const char *resource, const char *request, struct json_object *settings,
-		  struct gcs_error *err)
+static struct json_object *modification(const char *resource, const char *request, struct json_object *settings)
 {
 	struct json_object *body = json_object_new_object(), *r = json_object_new_object();
 
@@ -45,7 +44,13 @@ static int modify(struct guest *g, const char *resource, const char *request, st
 	set_string(r, "RequestType", request);
 	json_object_object_add(r, "Settings", settings);
 	json_object_object_add(body, "Request", r);
-	if (bridge_call(g->bridge, MSG_MODIFY_SETTINGS, NULL_GUID, body, NULL, err) < 0)
+	return body;
+}
+
+static int modify(struct guest *g, const char *resource, const char *request, struct json_object *settings,
+		  struct gcs_error *err)
+{
+	if (bridge_call(g->bridge, MSG_MODIFY_SETTINGS, NULL_GUID, modification(resource, request, settings), NULL, err) < 0)
 		return gcs_fail_prefix(err, "%s %s", resource, request);
 	return 0;
 }
@@ -61,11 +66,12 @@ static struct json_object *disk_settings(const struct guest_disk *d)
 	}
 	set_number(s, "Lun", d->lun);
 	set_number(s, "Controller", d->controller);
-	if (d->scratch) {
+	if (d->format) {
 		set_bool(s, "EnsureFilesystem", true);
 		set_string(s, "Filesystem", "ext4");
-		return s;
 	}
+	if (!d->read_only)
+		return s;
 	set_bool(s, "ReadOnly", true);
 	options = json_object_new_array();
 	json_object_array_add(options, json_object_new_string("ro"));
@@ -95,6 +101,41 @@ int guest_eject(struct guest *g, const struct guest_disk *d, struct gcs_error *e
 	set_number(s, "Controller", d->controller);
 	set_number(s, "Lun", d->lun);
 	return modify(g, "SCSIDevice", "Remove", s, err);
+}
+
+struct request *guest_share_mount(struct guest *g, const char *mount_path, uint32_t port, const char *name, bool read_only, struct gcs_error *err)
+{
+	struct json_object *s = json_object_new_object();
+
+	set_string(s, "MountPath", mount_path);
+	set_number(s, "Port", port);
+	set_string(s, "ShareName", name);
+	set_bool(s, "ReadOnly", read_only);
+	return bridge_send(g->bridge, MSG_MODIFY_SETTINGS, NULL_GUID, modification("MappedDirectory", "Add", s), err);
+}
+
+int guest_share_unmount(struct guest *g, const char *mount_path, struct gcs_error *err)
+{
+	struct json_object *s = json_object_new_object();
+
+	set_string(s, "MountPath", mount_path);
+	return modify(g, "MappedDirectory", "Remove", s, err);
+}
+
+int guest_network_add(struct guest *g, const char *network, const char *id, struct json_object *settings, struct gcs_error *err)
+{
+	set_string(settings, "NamespaceID", network);
+	set_string(settings, "ID", id);
+	return modify(g, "Network", "Add", settings, err);
+}
+
+int guest_network_remove(struct guest *g, const char *network, const char *id, struct gcs_error *err)
+{
+	struct json_object *s = json_object_new_object();
+
+	set_string(s, "NamespaceID", network);
+	set_string(s, "ID", id);
+	return modify(g, "Network", "Remove", s, err);
 }
 
 int guest_combine(struct guest *g, const char *container, const char *root, const char *const *layers, const char *scratch,

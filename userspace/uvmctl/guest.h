@@ -20,15 +20,24 @@ int guest_negotiate(struct guest *g, struct gcs_error *err);
 
 struct guest_disk {
 	unsigned int controller, lun;
-	bool pmem; /* lun is the number of a PMEM device */
-	const char *mount_path;
-	bool scratch; /* writable, formatted when needed; otherwise read-only */
+	bool pmem;		/* lun is the number of a PMEM device */
+	const char *mount_path; /* "": not mounted, only waited for */
+	bool read_only;
+	bool format; /* if there is no file system on it */
 };
 
 int guest_mount(struct guest *g, const struct guest_disk *d, struct gcs_error *err);
 int guest_unmount(struct guest *g, const struct guest_disk *d, struct gcs_error *err);
 /* Before the disk is taken away. */
 int guest_eject(struct guest *g, const struct guest_disk *d, struct gcs_error *err);
+
+/* A 9p file system of the host's on @mount_path, whose server the guest expects on @port. The first sends a request, as guest_wait() does. */
+struct request *guest_share_mount(struct guest *g, const char *mount_path, uint32_t port, const char *name, bool read_only, struct gcs_error *err);
+int guest_share_unmount(struct guest *g, const char *mount_path, struct gcs_error *err);
+
+/* An interface for the container, or pod, that is made with @network as its network's GUID, or has been. @settings is taken. */
+int guest_network_add(struct guest *g, const char *network, const char *id, struct json_object *settings, struct gcs_error *err);
+int guest_network_remove(struct guest *g, const char *network, const char *id, struct gcs_error *err);
 
 /* @layers: where they are mounted, the uppermost first, ends with NULL. */
 int guest_combine(struct guest *g, const char *container, const char *root, const char *const *layers, const char *scratch,

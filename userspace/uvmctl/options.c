@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "nic.h"
 #include "options.h"
 #include "progress.h"
 #include "size.h"
@@ -19,15 +20,15 @@
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATCH, OPT_UVM, OPT_ACCEL, OPT_VSOCK, OPT_KERNEL_ARGS,
        OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_POD, OPT_ENTRYPOINT, OPT_PLATFORM, OPT_MAX_SIZE, OPT_LAYERS,
-       OPT_VERITY, OPT_CPU_LIMIT, OPT_PIDS_LIMIT, OPT_TIMELINE, OPT_HELP };
+       OPT_VERITY, OPT_CPU_LIMIT, OPT_PIDS_LIMIT, OPT_TIMELINE, OPT_NET, OPT_TIME, OPT_RO, OPT_RAW, OPT_HELP };
 
 #define VM (VERB_RUN | VERB_UP)
 #define NAMED (VERB_RUN | VERB_CREATE)
 #define CREATES (NAMED | VERB_POD_CREATE)
 #define PROCESS (CREATES | VERB_EXEC)
 #define OF_ONE_UVM (VERB_RUN | VERB_CREATE | VERB_START | VERB_ATTACH | VERB_EXEC | VERB_KILL | VERB_WAIT | VERB_RM | VERB_PS | VERB_STATS | \
-		    VERB_LOGS | VERB_EVENTS | VERB_POD_CREATE | VERB_POD_RM)
-#define TOLD (VERB_RUN | VERB_LS | VERB_PS | VERB_STATS | VERB_EVENTS | VERB_TIMELINE | VERB_DOCTOR)
+		    VERB_LOGS | VERB_EVENTS | VERB_POD_CREATE | VERB_POD_RM | VERB_DEVICE_ADD | VERB_DEVICE_RM | VERB_DEVICE_LS | VERB_STOP)
+#define TOLD (VERB_RUN | VERB_LS | VERB_PS | VERB_STATS | VERB_EVENTS | VERB_TIMELINE | VERB_DOCTOR | VERB_DEVICE_LS)
 
 /* An option with an argument has its name, as the help shows it. */
 static const struct {
@@ -38,6 +39,9 @@ static const struct {
 } table[] = {
 	{ OPT_IN, "in", "UVM", OF_ONE_UVM, "the UVM by its name; otherwise the one that runs" },
 	{ OPT_NAME, "name", "NAME", NAMED, "the container's name; otherwise its id" },
+	{ OPT_NAME, "name", "NAME", VERB_DEVICE_ADD, "the device's name" },
+	{ OPT_RO, "ro", NULL, VERB_DEVICE_ADD, "read-only" },
+	{ OPT_RAW, "raw", NULL, VERB_DEVICE_ADD, "do not mount the disk" },
 	{ OPT_POD, "pod", "POD", NAMED, "in this pod, whose network, IPC and host name it shares" },
 	{ 'e', "env", "K=V", PROCESS, "environment variable; K alone: with our value" },
 	{ 'w', "workdir", "DIR", PROCESS, "working directory (the image's, or /)" },
@@ -52,6 +56,10 @@ static const struct {
 	{ 't', "tty", NULL, PROCESS, "give it a terminal; with -i: the one that stdin is" },
 	{ 'd', "detach", NULL, VERB_RUN | VERB_EXEC, "let it run, do not wait" },
 	{ 'a', "attach", NULL, VERB_START, "pass on its streams, exit with its exit code" },
+	{ 'v', "volume", "V", CREATES, "SOURCE:PATH[:ro]: a directory, a disk's file or node, or a device by its name, on PATH" },
+	{ OPT_NET, "net", NULL, CREATES, "a network interface, through this machine" },
+	{ 'p', "publish", "P", CREATES | VERB_DEVICE_ADD, NIC_PUBLISH_SYNTAX ": that port leads to it; implies --net" },
+	{ OPT_TIME, "time", "S", VERB_STOP, "seconds until it is killed (10)" },
 	{ OPT_SCRATCH, "scratch", "SIZE", CREATES, "size of the writable disk (1G)" },
 	{ 'm', "memory-limit", "SIZE", CREATES, "what the container may use of the VM's memory" },
 	{ OPT_CPU_LIMIT, "cpu-limit", "N", CREATES, "of its processors, as a decimal" },
@@ -192,25 +200,40 @@ static int add_env(struct options *o, const char *text)
 	return o->env[o->env_count++] ? 0 : wrong("-e", text, strerror(ENOMEM));
 }
 
-static int parse_signal(const char *text, int *to)
+/* An option that may be given several times, to the first free place of @list. */
+static int add_text(const char *option, const char **list, unsigned int max)
 {
-	unsigned int n;
+	unsigned int n = 0;
+
+	while (list[n])
+		n++;
+	if (n == max)
+		return wrong(option, optarg, "too many of them");
+	list[n] = optarg;
+	return 0;
+}
+
+int signal_by_name(const char *text)
+{
+	unsigned long n;
+	char *end;
 
 	if (*text >= '0' && *text <= '9') {
-		if (number("--signal", text, 1, 31, &n) < 0)
-			return -1;
-		*to = (int)n;
-		return 0;
+		n = strtoul(text, &end, 10);
+		return *end || n > 31 ? 0 : (int)n;
 	}
 	if (!strncasecmp(text, "SIG", 3))
 		text += 3;
-	for (int i = 1; i <= 31; i++) {
-		if (!strcasecmp(text, sigabbrev_np(i) ?: "")) {
-			*to = i;
-			return 0;
-		}
-	}
-	return wrong("--signal", text, "no signal of this name");
+	for (int i = 1; i <= 31; i++)
+		if (!strcasecmp(text, sigabbrev_np(i) ?: ""))
+			return i;
+	return 0;
+}
+
+static int parse_signal(const char *text, int *to)
+{
+	*to = signal_by_name(text);
+	return *to ? 0 : wrong("--signal", text, "no signal of this name or number");
 }
 
 /* Beside the program in a build tree, else where `make install` puts it. */
@@ -318,6 +341,22 @@ static int parse_one(int opt, struct options *o)
 	case OPT_POD:
 		o->pod = optarg;
 		return 0;
+	case OPT_RO:
+		o->read_only = true;
+		return 0;
+	case OPT_RAW:
+		o->raw = true;
+		return 0;
+	case OPT_NET:
+		o->net = true;
+		return 0;
+	case OPT_TIME:
+		return number("--time", optarg, 0, 86400, &o->stop_s);
+	case 'v':
+		return add_text("-v", o->volumes, VOLUMES_MAX);
+	case 'p':
+		o->net = true;
+		return add_text("-p", o->publish, PUBLISH_MAX);
 	case OPT_NAME:
 		o->name = optarg;
 		return 0;
@@ -396,7 +435,7 @@ int options_parse(const struct verb *verb, int argc, char **argv, struct options
 	char *absolute;
 	int opt, ret;
 
-	*o = (struct options){ .memory_mib = 1024, .log_fd = -1, .boot_timeout_s = 120, .signal = SIGTERM,
+	*o = (struct options){ .memory_mib = 1024, .log_fd = -1, .boot_timeout_s = 120, .signal = SIGTERM, .stop_s = 10,
 			       .scratch_size = 1ull << 30 };
 	verb_name = verb->name;
 	if (accel && *accel && parse_accel("UVMCTL_ACCEL", accel, &o->accel) < 0)

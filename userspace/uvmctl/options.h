@@ -17,6 +17,8 @@
 #define EXIT_NOT_FOUND 127
 
 #define ENV_MAX 256
+#define VOLUMES_MAX 32
+#define PUBLISH_MAX 32
 
 /* What the layers of an image are for the guest. */
 enum layers { LAYERS_DEFAULT, LAYERS_SCSI, LAYERS_PMEM };
@@ -46,6 +48,13 @@ struct options {
 	bool interactive, tty, detach, attach;
 	uint64_t scratch_size;
 	struct spec_limits limits;
+	const char *volumes[VOLUMES_MAX + 1], *publish[PUBLISH_MAX + 1];
+	bool net;
+	unsigned int stop_s;
+
+	/* Devices. */
+	bool read_only, raw;
+
 	int signal;
 	bool json, force, follow;
 	const char *timing, *timeline; /* files; NULL: none */
@@ -84,10 +93,17 @@ enum {
 	VERB_POD_CREATE = 1 << 16,
 	VERB_POD_RM = 1 << 17,
 	VERB_TIMELINE = 1 << 18,
+	VERB_DEVICE_ADD = 1 << 24,
+	VERB_DEVICE_RM = 1 << 25,
+	VERB_DEVICE_LS = 1 << 26,
+	VERB_STOP = 1 << 27,
 };
 
 /* Returns 0, 1 if there is nothing more to do (help), or -1: the message has been printed. */
 int options_parse(const struct verb *verb, int argc, char **argv, struct options *o);
 void options_free(struct options *o);
+
+/* A signal by its name or number, 0: there is none. */
+int signal_by_name(const char *text);
 
 #endif

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,7 +28,7 @@
 
 #define QEMU "qemu-system-x86_64"
 #define CONSOLE_LINES 20
-#define ARGS_MAX 64
+#define ARGS_MAX 96
 /* Addresses for what is plugged; a guest prepares for all that there may be, so only who wants PMEM has them. */
 #define PMEM_ROOM_GIB 256ull
 #define SOUND_SMP 1001 /* see vm_may_fail() */
@@ -39,7 +40,7 @@ struct vm {
 	struct watch *watch;
 	struct qmp *qmp;
 	struct tail *console, *messages;
-	unsigned int next_fdset;
+	_Atomic unsigned int next_fdset;
 	struct slot {
 		unsigned int fdset; /* 0: no disk; the disk's name in QEMU, which is never used again */
 		bool device, node;
@@ -144,6 +145,11 @@ static void build_args(struct args *a, const struct vm_options *o, struct ports 
 	add(a, "virtio-scsi-pci,id=scsi0");
 	add(a, "-device");
 	add(a, "virtio-scsi-pci,id=scsi1");
+	/* Where an interface can be plugged in: all are functions of one slot. */
+	for (unsigned int i = 0; i < VM_PORTS; i++) {
+		add(a, "-device");
+		add(a, "pcie-root-port,id=port%u,chassis=%u,addr=10.%u%s", i, i + 1, i, i ? "" : ",multifunction=on");
+	}
 	if (cid) {
 		add(a, "-device");
 		add(a, "vhost-vsock-pci,guest-cid=%" PRIu64 ",vhostfd=%d", cid, vsock_fd);
@@ -263,9 +269,9 @@ static int remove_fdset(struct vm *vm, unsigned int fdset, struct gcs_error *err
 	return qmp_execute(vm->qmp, "remove-fd", o, -1, err);
 }
 
-static int add_blockdev(struct vm *vm, unsigned int fdset, bool read_only, const char *node, struct gcs_error *err)
+static int add_blockdev(struct vm *vm, unsigned int fdset, bool device, bool read_only, bool flush, const char *node, struct gcs_error *err)
 {
-	struct json_object *o = object("driver", "raw"), *file = object("driver", "file"), *cache = json_object_new_object();
+	struct json_object *o = object("driver", "raw"), *file = object("driver", device ? "host_device" : "file"), *cache = json_object_new_object();
 	char path[32];
 
 	snprintf(path, sizeof(path), "/dev/fdset/%u", fdset);
@@ -274,25 +280,28 @@ static int add_blockdev(struct vm *vm, unsigned int fdset, bool read_only, const
 	set_string(o, "node-name", node);
 	set_bool(o, "read-only", read_only);
 	json_object_object_add(o, "file", file);
-	/* What is written is thrown away: the guest's flushes must not wait for this machine's disk. */
-	set_bool(cache, "no-flush", true);
+	/* Where what is written is thrown away, the guest's flushes must not wait for this machine's disk. */
+	set_bool(cache, "no-flush", !flush);
 	json_object_object_add(o, "cache", cache);
 	return qmp_execute(vm->qmp, "blockdev-add", o, -1, err);
 }
 
-int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, bool read_only, struct gcs_error *err)
+int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, bool read_only, bool flush, struct gcs_error *err)
 {
 	unsigned int fdset = ++vm->next_fdset;
 	char node[32], bus[16];
 	struct json_object *o;
+	struct stat st;
 
 	snprintf(node, sizeof(node), "disk-%u", fdset);
 	snprintf(bus, sizeof(bus), "scsi%u.0", controller);
+	if (fstat(fd, &st) < 0)
+		return gcs_fail(err, errno, HR_FAIL, "attach a disk: stat");
 	o = json_object_new_object();
 	set_number(o, "fdset-id", fdset);
 	if (qmp_execute(vm->qmp, "add-fd", o, fd, err) < 0)
 		return -1;
-	if (add_blockdev(vm, fdset, read_only, node, err) < 0)
+	if (add_blockdev(vm, fdset, S_ISBLK(st.st_mode), read_only, flush, node, err) < 0)
 		goto err_blockdev;
 	o = object("driver", "scsi-hd");
 	set_string(o, "id", node);
@@ -347,27 +356,13 @@ int vm_attach_pmem(struct vm *vm, unsigned int number, int fd, uint64_t size, st
 	return -1;
 }
 
-static int remove_device(struct vm *vm, const char *id, struct gcs_error *err)
-{
-	struct gcs_error failed = { 0 };
-
-	if (qmp_execute(vm->qmp, "device_del", object("id", id), -1, &failed) == 0)
-		return qmp_wait_deleted(vm->qmp, id, err);
-	/* It has gone after we had stopped waiting for that. */
-	if (failed.err == ENODEV)
-		return 0;
-	if (err)
-		*err = failed;
-	return -1;
-}
-
 int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct gcs_error *err)
 {
 	struct slot *slot = &vm->slots[controller][lun];
 	char node[32];
 
 	snprintf(node, sizeof(node), "disk-%u", slot->fdset);
-	if (slot->device && remove_device(vm, node, err) < 0)
+	if (slot->device && qmp_remove_device(vm->qmp, node, err) < 0)
 		return -1;
 	slot->device = false;
 	if (slot->node && qmp_execute(vm->qmp, "blockdev-del", object("node-name", node), -1, err) < 0)
@@ -382,6 +377,11 @@ int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct g
 bool vm_may_fail(const struct vm *vm)
 {
 	return vm->emulated_smp && vm->qmp && qmp_version(vm->qmp) < SOUND_SMP;
+}
+
+struct qmp *vm_qmp(const struct vm *vm)
+{
+	return vm->qmp;
 }
 
 char *vm_console(struct vm *vm)

@@ -21,7 +21,10 @@ struct vm_options {
 	int log_fd;	     /* the console goes there as well; -1: nowhere */
 };
 
+#define VM_PORTS 8 /* of PCI Express that devices can be plugged into: port0, ... */
+
 struct vm;
+struct qmp;
 
 /*
  * Start QEMU with the guest's end of @ports. @watch->vm_fd is set to a descriptor that tells its end. NULL with @err: no
@@ -30,10 +33,10 @@ struct vm;
 struct vm *vm_start(const struct vm_options *options, struct ports *ports, struct watch *watch, struct gcs_error *err);
 
 /*
- * Hot-add the raw disk @fd as @lun of SCSI controller 0 or 1; vm_detach() removes it when the guest has let it go, and may be
- * repeated when it has failed. Both return 0, or -1 with @err.
+ * Hot-add the raw disk @fd, a file or a block device, as @lun of SCSI controller 0 or 1; @flush: what the guest flushes reaches it.
+ * vm_detach() removes it when the guest has let it go, and may be repeated when it has failed. Both return 0, or -1 with @err.
  */
-int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, bool read_only, struct gcs_error *err);
+int vm_attach(struct vm *vm, unsigned int controller, unsigned int lun, int fd, bool read_only, bool flush, struct gcs_error *err);
 int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct gcs_error *err);
 
 /*
@@ -43,6 +46,9 @@ int vm_detach(struct vm *vm, unsigned int controller, unsigned int lun, struct g
 #define VM_PMEM_DEVICES 64
 int vm_need_pmem(const struct vm *vm, struct gcs_error *err); /* was it started so? */
 int vm_attach_pmem(struct vm *vm, unsigned int number, int fd, uint64_t size, struct gcs_error *err);
+
+/* The monitor, for what else is plugged in. */
+struct qmp *vm_qmp(const struct vm *vm);
 
 /* The last lines of the guest's console and of QEMU's own messages; malloc'd. */
 char *vm_console(struct vm *vm);

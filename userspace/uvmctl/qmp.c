@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct qmp {
 	int64_t next_id;
 	struct json_object *deleted; /* ids of removed devices, an object as a set */
 	int version;
+	pthread_mutex_t lock; /* the monitor takes one command at a time: held until its answer, or an event, has come */
 };
 
 /* Take a line out of the buffer. NULL: none is complete. */
@@ -117,7 +119,7 @@ static int send_line(struct qmp *q, const char *line, int fd, const char *what, 
 	return 0;
 }
 
-int qmp_execute(struct qmp *q, const char *command, struct json_object *arguments, int fd, struct gcs_error *err)
+static int execute(struct qmp *q, const char *command, struct json_object *arguments, int fd, struct gcs_error *err)
 {
 	_cleanup_json_ struct json_object *request = json_object_new_object(), *answer = NULL;
 	struct json_object *error, *text;
@@ -141,7 +143,17 @@ int qmp_execute(struct qmp *q, const char *command, struct json_object *argument
 	return -1;
 }
 
-int qmp_wait_deleted(struct qmp *q, const char *id, struct gcs_error *err)
+int qmp_execute(struct qmp *q, const char *command, struct json_object *arguments, int fd, struct gcs_error *err)
+{
+	int ret;
+
+	pthread_mutex_lock(&q->lock);
+	ret = execute(q, command, arguments, fd, err);
+	pthread_mutex_unlock(&q->lock);
+	return ret;
+}
+
+static int wait_deleted(struct qmp *q, const char *id, struct gcs_error *err)
 {
 	int64_t deadline = watch_deadline(QMP_TIMEOUT_MS);
 	struct json_object *o;
@@ -157,6 +169,26 @@ int qmp_wait_deleted(struct qmp *q, const char *id, struct gcs_error *err)
 	}
 	json_object_object_del(q->deleted, id);
 	return 0;
+}
+
+int qmp_remove_device(struct qmp *q, const char *id, struct gcs_error *err)
+{
+	struct json_object *arguments = json_object_new_object();
+	struct gcs_error failed = { 0 };
+	int ret;
+
+	json_object_object_add(arguments, "id", json_object_new_string(id));
+	pthread_mutex_lock(&q->lock);
+	ret = execute(q, "device_del", arguments, -1, &failed) == 0 ? wait_deleted(q, id, &failed) : -1;
+	pthread_mutex_unlock(&q->lock);
+	if (ret == 0)
+		return 0;
+	/* It has gone after we had stopped waiting for that. */
+	if (failed.err == ENODEV)
+		return 0;
+	if (err)
+		*err = failed;
+	return -1;
 }
 
 /* { "QMP": { "version": { "qemu": { "major": 8, "minor": 1, ... } } } } */
@@ -191,6 +223,7 @@ struct qmp *qmp_open(int fd, const struct watch *watch, struct gcs_error *err)
 		gcs_fail(err, ENOMEM, HR_FAIL, "QMP");
 		return NULL;
 	}
+	pthread_mutex_init(&q->lock, NULL);
 	q->fd = fd;
 	q->watch = watch;
 	q->deleted = json_object_new_object();

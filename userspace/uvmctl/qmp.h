@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU's monitor protocol. */
+/* QEMU's monitor protocol. All but opening and closing may be called by several threads. */
 #ifndef UVMCTL_QMP_H
 #define UVMCTL_QMP_H
 
@@ -22,7 +22,7 @@ int qmp_version(const struct qmp *q);
  */
 int qmp_execute(struct qmp *q, const char *command, struct json_object *arguments, int fd, struct gcs_error *err);
 
-/* Wait for the event that the device @id has been removed. */
-int qmp_wait_deleted(struct qmp *q, const char *id, struct gcs_error *err);
+/* Unplug the device @id, until QEMU has let it go; one that it does not know has gone already. */
+int qmp_remove_device(struct qmp *q, const char *id, struct gcs_error *err);
 
 #endif

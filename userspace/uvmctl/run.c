@@ -21,6 +21,7 @@
 #include "session.h"
 #include "timeline.h"
 #include "timing.h"
+#include "volume.h"
 
 struct run {
 	struct options o;
@@ -28,6 +29,9 @@ struct run {
 	struct image_process process;
 	struct uvm uvm;
 	struct disks disks;
+	struct devices devices;
+	struct volumes volumes;
+	struct json_object *wishes; /* volumes and network, as a supervisor is told of them */
 	struct container_parts container;
 	struct json_object *figures, *timeline;
 	struct guest_process init;
@@ -38,6 +42,9 @@ struct run {
 
 static int create(struct run *r, int scratch_fd, struct gcs_error *err)
 {
+	_cleanup_json_ struct json_object *mounts = json_object_new_array();
+	struct control_fds fds = { .count = 0 };
+	char network[37];
 	struct spec_options spec = { .cwd = r->process.cwd, .env = r->process.env, .args = r->process.args, .user = r->process.user,
 				     .limits = r->o.limits, .terminal = r->o.tty };
 
@@ -47,6 +54,16 @@ static int create(struct run *r, int scratch_fd, struct gcs_error *err)
 	}
 	r->container.pmem = r->o.layers == LAYERS_PMEM;
 	disks_init(&r->disks, r->uvm.vm, &r->uvm.guest);
+	devices_init(&r->devices, r->uvm.vm, &r->uvm.guest, &r->disks);
+	while (fds.count < r->volumes.count) {
+		fds.fds[fds.count] = r->volumes.fds[fds.count];
+		fds.count++;
+	}
+	nic_network(r->container.id, network);
+	spec.network = network;
+	spec.mounts = mounts;
+	if (volumes_plug(&r->devices, r->container.id, r->wishes, &fds, mounts, err) < 0)
+		return -1;
 	return container_make(&r->container, &r->disks, r->image.layers, r->image.layer_count, scratch_fd, &spec, r->figures,
 			      err);
 }
@@ -116,6 +133,9 @@ static int undo(struct run *r, struct gcs_error *err)
 	double start = timing_now();
 	int ret = container_unmake(&r->container, &r->disks, err);
 
+	if (ret == 0)
+		ret = devices_leave(&r->devices, r->container.id, err);
+
 	timing_since(r->figures, "undo_ms", start);
 	return ret;
 }
@@ -146,7 +166,7 @@ static int run(struct run *r, struct gcs_error *err)
 
 	/* Until the VM is there a signal just ends us: what we make has no name, or none that anybody would use. */
 	if (image_open(r->o.operands[0], &r->o.image, &r->image, err) < 0 ||
-	    image_process(&r->image, &r->o, &r->process, err) < 0)
+	    image_process(&r->image, &r->o, &r->process, err) < 0 || volumes_open(&r->o, &r->volumes, r->wishes, err) < 0)
 		return -1;
 	scratch_fd = image_scratch(r->o.scratch_size, err);
 	if (scratch_fd < 0 || session_signals(&r->session, err) < 0)
@@ -214,10 +234,13 @@ int verb_run(struct options *o)
 	r->session.tty = o->tty;
 	r->session.interactive = o->interactive;
 	r->figures = json_object_new_object();
+	r->wishes = json_object_new_object();
 	ret = run(r, &err);
 	ret = finish(r, ret, &err, begin);
 	json_object_put(r->figures);
 	json_object_put(r->timeline);
+	json_object_put(r->wishes);
+	volumes_close(&r->volumes);
 	image_process_free(&r->process);
 	image_close(&r->image);
 	if (r->session.signal_fd >= 0)

@@ -13,6 +13,7 @@
 #include "jsonset.h"
 #include "state.h"
 #include "supervisor.h"
+#include "volume.h"
 
 static const char *const state_names_of[] = { "creating", "created", "starting", "running", "exited", "removing" };
 
@@ -127,22 +128,30 @@ static int make(struct supervisor *s, struct container *c, const struct control_
 	struct spec_options spec = { .cwd = get_string(c->request, "cwd"), .user = get_string(c->request, "user"), .args = args,
 				     .env = env, .terminal = c->tty, .rows = (uint16_t)get_number(c->request, "rows"),
 				     .columns = (uint16_t)get_number(c->request, "columns") };
+	_cleanup_json_ struct json_object *mounts = json_object_new_array();
+	char network[37];
 
 	spec.limits = (struct spec_limits){ .memory = (uint64_t)get_number(c->request, "memory_limit"),
 					    .cpu_milli = (uint32_t)get_number(c->request, "cpu_limit_milli"),
 					    .pids = (uint32_t)get_number(c->request, "pids_limit") };
-
 	if (c->pod) {
 		spec.pod = c->pod->parts.id;
 		spec.sandbox_pid = c->pod == c ? 0 : c->pod->init->pid;
 	}
-	if (!args || !env || !args[0] || !spec.cwd || !fds->count)
+	if (!args || !env || !args[0] || !spec.cwd || fds->count <= volumes_disks(c->request))
 		return gcs_fail(err, 0, HR_FAIL, "create: the request is not complete");
 	c->parts.pmem = get_string(c->request, "layers") ? !strcmp(get_string(c->request, "layers"), "pmem") : s->o->layers == LAYERS_PMEM;
 	scratch = image_scratch((uint64_t)get_number(c->request, "scratch"), err);
 	if (scratch < 0)
 		return -1;
-	return container_make(&c->parts, &s->disks, fds->fds, fds->count, scratch, &spec, figures, err);
+	spec.mounts = mounts;
+	if (!spec.sandbox_pid) {
+		nic_network(c->parts.id, network);
+		spec.network = network;
+	}
+	if (volumes_plug(&s->devices, c->parts.id, c->request, fds, mounts, err) < 0)
+		return -1;
+	return container_make(&c->parts, &s->disks, fds->fds, fds->count - volumes_disks(c->request), scratch, &spec, figures, err);
 }
 
 /* What could not be undone keeps its owner. */
@@ -150,7 +159,8 @@ static int not_made(struct supervisor *s, struct container *c, struct gcs_error 
 {
 	size_t len = strlen(err->text);
 
-	if (!container_is_left(&c->parts)) {
+	devices_leave(&s->devices, c->parts.id, NULL);
+	if (!container_is_left(&c->parts) && !devices_has(&s->devices, c->parts.id)) {
 		drop(s, c);
 		return -1;
 	}
@@ -200,7 +210,7 @@ static void release_processes(struct supervisor *s, struct container *c)
 
 static int unmake(struct supervisor *s, struct container *c, struct gcs_error *err)
 {
-	if (container_unmake(&c->parts, &s->disks, err) < 0) {
+	if (container_unmake(&c->parts, &s->disks, err) < 0 || devices_leave(&s->devices, c->parts.id, err) < 0) {
 		gcs_fail_prefix(err, "remove container %s", c->name);
 		pthread_mutex_lock(&s->lock);
 		c->state = CONTAINER_EXITED;

@@ -402,6 +402,40 @@ int serve_kill(struct client *client, struct json_object *request, struct json_o
 	return ret;
 }
 
+static int wait_ended(struct supervisor *s, struct process *p, int64_t ms, struct gcs_error *err)
+{
+	return watch_wait(&s->uvm.watch, p->ended_fd, POLLIN, watch_deadline(ms), "the container's end", err);
+}
+
+/* Ask it to end, by the signal that its image wants, and kill it if it does not. It may have ended just now: that is what is wanted. */
+int serve_stop(struct client *client, struct json_object *request, struct json_object *answer, struct gcs_error *err)
+{
+	struct supervisor *s = client->s;
+	struct request *signal;
+	struct process *p;
+	int first = SIGTERM, ret = 0;
+
+	pthread_mutex_lock(&s->lock);
+	p = find_process(s, request, err);
+	if (p)
+		first = (int)get_number(container_by_name(s, p->container)->request, "stop_signal") ?: SIGTERM;
+	pthread_mutex_unlock(&s->lock);
+	if (!p)
+		return -1;
+	if (!process_ended(p)) {
+		signal = guest_signal(p->guest, p->container, p->pid, first, err);
+		request_drop(signal);
+		ret = signal ? wait_ended(s, p, get_number(request, "seconds") * 1000, err) : -1;
+		if (signal && ret < 0 && err->err == ETIMEDOUT) {
+			signal = guest_signal(p->guest, p->container, p->pid, SIGKILL, err);
+			request_drop(signal);
+			ret = signal ? wait_ended(s, p, GUEST_MS, err) : -1;
+		}
+	}
+	process_unref(s, p);
+	return ret;
+}
+
 int serve_wait(struct client *client, struct json_object *request, struct json_object *answer, struct gcs_error *err)
 {
 	struct supervisor *s = client->s;

@@ -120,7 +120,7 @@ struct json_object *spec_process(const struct spec_options *o)
 	return p;
 }
 
-static struct json_object *mounts(void)
+static struct json_object *mounts(struct json_object *more)
 {
 	static const struct {
 		const char *destination, *type, *source, *options[8];
@@ -144,7 +144,19 @@ static struct json_object *mounts(void)
 		json_object_object_add(m, "options", strings(list[i].options));
 		json_object_array_add(a, m);
 	}
+	for (size_t i = 0; more && i < json_object_array_length(more); i++)
+		json_object_array_add(a, json_object_get(json_object_array_get_idx(more, i)));
 	return a;
+}
+
+/* Where the host's shim has it, whatever the guest is. */
+static struct json_object *network(const char *guid)
+{
+	struct json_object *windows = json_object_new_object(), *o = json_object_new_object();
+
+	set_string(o, "networkNamespace", guid);
+	json_object_object_add(windows, "network", o);
+	return windows;
 }
 
 /* What containerd says of pods, and the agent knows a sandbox container and its workloads by. */
@@ -154,7 +166,7 @@ static struct json_object *annotations(const struct spec_options *o)
 
 	set_string(a, "io.kubernetes.cri.container-type", o->sandbox_pid ? "container" : "sandbox");
 	set_string(a, "io.kubernetes.cri.sandbox-id", o->pod);
-	/* There are no network interfaces to wait for. */
+	/* Those that it has are there already, or come later: none is waited for. */
 	if (!o->sandbox_pid)
 		set_string(a, "io.microsoft.cri.skip-pod-networking", "true");
 	return a;
@@ -236,7 +248,9 @@ struct json_object *spec_build(const struct spec_options *o)
 	/* A pod has one name, its sandbox container's. */
 	if (!o->sandbox_pid)
 		set_string(s, "hostname", o->hostname);
-	json_object_object_add(s, "mounts", mounts());
+	json_object_object_add(s, "mounts", mounts(o->mounts));
+	if (o->network)
+		json_object_object_add(s, "windows", network(o->network));
 	json_object_object_add(s, "linux", linux_part(o));
 	if (o->pod)
 		json_object_object_add(s, "annotations", annotations(o));

@@ -25,6 +25,8 @@ struct spec_options {
 	struct spec_limits limits;
 	bool terminal;
 	uint16_t rows, columns; /* of the terminal; 0: not known */
+	struct json_object *mounts; /* more of them, in the specification's words; NULL: none */
+	const char *network; /* the GUID of its network, whether anything is in that or not; NULL: it has its pod's */
 	const char *pod;	/* the id of its pod's sandbox container, also if that is what it is; NULL: it is no pod's */
 	uint32_t sandbox_pid;	/* the sandbox container's first process, whose namespaces it gets; 0: it is the sandbox container */
 };

@@ -48,6 +48,7 @@ static int boot(struct supervisor *s, int report_fd, struct gcs_error *err)
 		return -1;
 	s->uvm.watch.signal_fd = -1;
 	disks_init(&s->disks, s->uvm.vm, &s->uvm.guest);
+	devices_init(&s->devices, s->uvm.vm, &s->uvm.guest, &s->disks);
 	pthread_mutex_lock(&s->lock);
 	s->state = UVM_RUNNING;
 	pthread_cond_broadcast(&s->changed);

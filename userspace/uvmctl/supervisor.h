@@ -11,6 +11,7 @@
 #include "boot.h"
 #include "container.h"
 #include "control.h"
+#include "device.h"
 #include "process.h"
 #include "state.h"
 
@@ -43,6 +44,7 @@ struct supervisor {
 	const struct options *o;
 	struct uvm uvm;
 	struct disks disks;
+	struct devices devices;
 	int state_fd, dir_fd, listener, events_fd;
 	int down_fd; /* an eventfd: somebody wants it down */
 	time_t started;
@@ -98,6 +100,11 @@ void container_reap(struct supervisor *s, const char *id);
 /* By its name or id, with the lock, or NULL. */
 struct container *container_by_name(struct supervisor *s, const char *name);
 
+/* serve_device.c */
+int serve_device_add(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
+int serve_device_rm(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
+int serve_device_ls(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
+
 /* serve_stats.c */
 int serve_stats(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
 
@@ -110,6 +117,7 @@ int serve_start_container(struct client *c, struct json_object *request, struct 
 int serve_attach(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
 int serve_exec(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
 int serve_kill(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
+int serve_stop(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
 int serve_wait(struct client *c, struct json_object *request, struct json_object *answer, struct gcs_error *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "table.h"
 #include "terminal.h"
 #include "verbs.h"
+#include "volume.h"
 
 int exit_code_of(const struct gcs_error *err)
 {
@@ -45,6 +46,7 @@ int container_create(const struct options *o, bool remove, bool sandbox, struct 
 	__attribute__((cleanup(image_process_free))) struct image_process process = { .args = NULL };
 	struct control_fds fds = { .count = 0 };
 	_cleanup_close_ int fd = -1;
+	__attribute__((cleanup(volumes_close))) struct volumes volumes = { .count = 0 };
 	uint16_t rows, columns;
 
 	if (o->name)
@@ -69,7 +71,7 @@ int container_create(const struct options *o, bool remove, bool sandbox, struct 
 	/* Without a UVM, making the disk would be in vain. */
 	fd = client_connect(o->in, NULL, err);
 	if (fd < 0 || image_open(o->operands[0], &o->image, &image, err) < 0 ||
-	    image_process(&image, o, &process, err) < 0) {
+	    image_process(&image, o, &process, err) < 0 || volumes_open(o, &volumes, request, err) < 0) {
 		json_object_put(request);
 		return -1;
 	}
@@ -77,10 +79,18 @@ int container_create(const struct options *o, bool remove, bool sandbox, struct 
 	json_object_object_add(request, "env", strings((const char *const *)process.env));
 	set_string(request, "cwd", process.cwd);
 	set_string(request, "user", process.user);
+	/* What it wants to be stopped by; one that nobody knows is as good as none. */
+	set_number(request, "stop_signal", image.config.stop_signal ? signal_by_name(image.config.stop_signal) : 0);
 	while (fds.count < image.layer_count) {
 		fds.fds[fds.count] = image.layers[fds.count];
 		fds.count++;
 	}
+	if (fds.count + volumes.count > FDS_MAX) {
+		json_object_put(request);
+		return gcs_fail(err, E2BIG, HR_FAIL, "%u layers and %u disks: more than %d", fds.count, volumes.count, FDS_MAX);
+	}
+	for (unsigned int i = 0; i < volumes.count; i++)
+		fds.fds[fds.count++] = volumes.fds[i];
 	return client_ask(fd, request, &fds, answer, err);
 }
 

@@ -105,6 +105,14 @@ int verb_kill(struct options *o)
 	return simple(o, request);
 }
 
+int verb_stop(struct options *o)
+{
+	struct json_object *request = client_new("stop", o->operands[0]);
+
+	set_number(request, "seconds", o->stop_s);
+	return simple(o, request);
+}
+
 int verb_wait(struct options *o)
 {
 	_cleanup_json_ struct json_object *answer = NULL;

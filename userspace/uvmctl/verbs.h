@@ -28,10 +28,16 @@ int verb_attach(struct options *o);
 int verb_exec(struct options *o);
 int verb_kill(struct options *o);
 int verb_wait(struct options *o);
+int verb_stop(struct options *o);
 
 /* verb_pod.c */
 int verb_pod_create(struct options *o);
 int verb_pod_rm(struct options *o);
+
+/* verb_device.c */
+int verb_device_add(struct options *o);
+int verb_device_rm(struct options *o);
+int verb_device_ls(struct options *o);
 
 /* verb_logs.c */
 int verb_logs(struct options *o);
