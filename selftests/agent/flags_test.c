@@ -66,16 +66,14 @@ TEST(help_is_printed_and_nothing_is_started)
 	EXPECT_EQ(0, strncmp(out, "gcs ", 4));
 }
 
-TEST(what_is_no_flag_or_no_value_of_one_is_refused_by_its_name)
+TEST(a_bad_value_ends_it_and_names_the_flag)
 {
 	static const struct {
 		const char *flags, *named;
 	} rows[] = {
-		{ "-new-thing", "-new-thing" },	       { "--new-thing=7", "--new-thing=7" },
-		{ "-loglevels debug", "-loglevels" },  { "-loglevel loud", "-loglevel" },
-		{ "-log-format xml", "-log-format" },  { "-initial-policy-stance maybe", "-initial-policy-stance" },
-		{ "-kmsgLogLevel", "-kmsgLogLevel" },  { "-v4=perhaps", "-v4" },
-		{ "-logfile /none/log", "/none/log" },
+		{ "-loglevel loud", "-loglevel" },     { "-log-format xml", "-log-format" },
+		{ "-kmsgLogLevel", "-kmsgLogLevel" },  { "-initial-policy-stance maybe", "-initial-policy-stance" },
+		{ "-logfile /none/log", "/none/log" }, { "-v4=perhaps", "-v4" },
 	};
 	char script[128], out[FILE_MAX];
 
@@ -85,6 +83,19 @@ TEST(what_is_no_flag_or_no_value_of_one_is_refused_by_its_name)
 		EXPECT_TRUE(is_fatal(out, rows[i].named))
 			TH_LOG("%s: %s", rows[i].flags, out);
 	}
+}
+
+TEST(flags_that_there_are_not_are_refused_by_name_and_the_agent_serves)
+{
+	struct host h;
+
+	if (!host_has_vsock())
+		SKIP(return, "needs vsock");
+	host_start(&h, true, (char *[]){ "-new-thing", "value", "--other=7", NULL });
+	host_call(&h, MSG_GET_PROPERTIES, "none", ",\"Query\":\"\"");
+	json_object_put(host_log_line(&h, "flag -new-thing: refused", "error", 1));
+	json_object_put(host_log_line(&h, "flag --other=7: refused", "error", 1));
+	host_stop(&h);
 }
 
 TEST(a_start_that_a_flag_makes_impossible_fails_and_says_why)

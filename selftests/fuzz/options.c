@@ -47,8 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else {
 		REQUIRE(o.log_level <= LOG_PANIC);
 		REQUIRE(!strcmp(o.runtime, "crun") || !strcmp(o.runtime, "runc"));
+		for (const char **u = o.unknown; u && *u; u++)
+			REQUIRE(**u == '-');
 		print(&o, printed);
 		REQUIRE(options_parse(&again, printed, &err) == 0);
+		REQUIRE(!again.unknown);
 		REQUIRE(!strcmp(o.log_file, again.log_file) && !strcmp(o.core_pattern, again.core_pattern));
 		REQUIRE(!strcmp(o.runtime, again.runtime) && o.log_level == again.log_level);
 		REQUIRE(o.v4 == again.v4 && o.use_inouterr == again.use_inouterr && o.no_kmod == again.no_kmod);
@@ -59,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (char **p = printed; *p; p++)
 			free(*p);
 	}
+	free(o.unknown);
 	free(text);
 	return 0;
 }

@@ -61,6 +61,8 @@ static int setup_log(const struct options *o, struct gcs_error *err)
 		log_setup(fd, o->log_json, o->log_level);
 	}
 	log_discard(o->deny);
+	for (const char **f = o->unknown; f && *f; f++)
+		log_error("flag %s: refused: there is no such flag; gcs -help prints those that there are", *f);
 	return 0;
 }
 

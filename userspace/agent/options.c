@@ -139,6 +139,22 @@ static const struct flag *find(const char *name, size_t len)
 	return NULL;
 }
 
+static int note_unknown(struct options *o, const char *arg, struct gcs_error *err)
+{
+	const char **more;
+	size_t n = 0;
+
+	while (o->unknown && o->unknown[n])
+		n++;
+	more = reallocarray(o->unknown, n + 2, sizeof(*more));
+	if (!more)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "flag %s", arg);
+	more[n] = arg;
+	more[n + 1] = NULL;
+	o->unknown = more;
+	return 0;
+}
+
 int options_parse(struct options *o, char **argv, struct gcs_error *err)
 {
 	*o = (struct options){
@@ -162,8 +178,13 @@ int options_parse(struct options *o, char **argv, struct gcs_error *err)
 		f = find(name, value ? (size_t)(value - name) : strlen(name));
 		if (value)
 			value++;
-		if (!f)
-			return gcs_fail(err, 0, HR_INVALID_ARG, "flag %s: there is no such flag; gcs -help prints those that there are", arg);
+		if (!f) {
+			if (note_unknown(o, arg, err) < 0)
+				return -1;
+			if (!value && argv[1] && *argv[1] != '-')
+				argv++;
+			continue;
+		}
 		if (!value && f->kind == FLAG_BOOL)
 			value = "true";
 		else if (!value && argv[1])

@@ -26,12 +26,14 @@ struct options {
 	int64_t kmsg_level;
 	uint64_t root_mem_reserve;
 	uint64_t gcs_mem_limit;		/* a threshold to warn at */
+	const char **unknown;		/* flags that were refused, NULL-terminated, or NULL */
 };
 
 /*
  * Parse Go's flag syntax: one or two dashes, "-name value" or "-name=value", booleans only "-name" or
- * "-name=bool"; "--" or the first word that is no flag ends them, as -help does. A flag that there is not, or a bad value: -1
- * with @err, which names the flag. Strings point into @argv.
+ * "-name=bool"; "--" or the first word that is no flag ends them, as -help does. A flag that there is not, and the word after it
+ * if that could be its value, are noted and skipped: an end of the agent is the end of the VM, and newer hosts may pass more
+ * (boot-and-image.md 11.3). A bad value: -1 with @err, which names the flag. Strings point into @argv.
  */
 int options_parse(struct options *o, char **argv, struct gcs_error *err);
 
