@@ -9,9 +9,11 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,6 +27,8 @@
 struct share {
 	struct guest *guest;
 	char *source, *path, *user;
+	int config_fd; /* the server's configuration, which it opens as @config */
+	char config[48];
 	bool mounted, serving;
 	pthread_t thread;
 	int connection; /* for the server */
@@ -37,7 +41,7 @@ static void *server(void *arg)
 {
 	struct share *s = arg;
 	/* To this machine all of the guest's users are the one who runs us; the guest's kernel tells them apart by the files' numbers and modes. */
-	char *const argv[] = { "diod", "-f", "-r", "0", "-w", "0", "-n", "-S", "-U", s->user, "-c", "/dev/null", "-L", "stderr", "-e", s->source, NULL };
+	char *const argv[] = { "diod", "-f", "-r", "0", "-w", "0", "-n", "-S", "-U", s->user, "-c", s->config, "-L", "stderr", NULL };
 	struct proc p = PROC_INIT;
 	pid_t pid;
 	int fd;
@@ -55,6 +59,31 @@ static void *server(void *arg)
 		proc_wait(fd);
 	eventfd_write(s->ended_fd, 1);
 	return NULL;
+}
+
+/*
+ * The export in diod's configuration, which is Lua: each byte of the path as a number needs no other quoting. Read-only is the server's to
+ * see to as well: the guest is not trusted with it.
+ */
+static int write_config(struct share *s, bool read_only)
+{
+	_cleanup_file_ FILE *f = NULL;
+	int fd;
+
+	s->config_fd = memfd_create("diod.conf", MFD_CLOEXEC);
+	fd = s->config_fd < 0 ? -1 : fcntl(s->config_fd, F_DUPFD_CLOEXEC, 0);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	fputs("exports = { { path = \"", f);
+	for (const char *c = s->source; *c; c++)
+		fprintf(f, "\\%03u", (unsigned char)*c);
+	fprintf(f, "\"%s } }\n", read_only ? ", opts = \"ro\"" : "");
+	snprintf(s->config, sizeof(s->config), "/proc/%d/fd/%d", getpid(), s->config_fd);
+	return fflush(f);
 }
 
 /* The mount in the guest, whose first words are for the server, is on its way. */
@@ -136,6 +165,8 @@ static void share_free(struct share *s)
 		close(s->started_fd);
 	if (s->ended_fd >= 0)
 		close(s->ended_fd);
+	if (s->config_fd >= 0)
+		close(s->config_fd);
 	free(s->source);
 	free(s->path);
 	free(s->user);
@@ -151,11 +182,11 @@ struct share *share_add(struct guest *g, const char *source, const char *path, b
 		gcs_fail(err, ENOMEM, HR_FAIL, "share %s", source);
 		return NULL;
 	}
-	*s = (struct share){ .guest = g, .source = strdup(source), .path = strdup(path), .user = self ? strdup(self->pw_name) : NULL, .pidfd = -1,
+	*s = (struct share){ .guest = g, .source = strdup(source), .path = strdup(path), .user = self ? strdup(self->pw_name) : NULL, .pidfd = -1, .config_fd = -1,
 			     .started_fd = eventfd(0, EFD_CLOEXEC), .ended_fd = eventfd(0, EFD_CLOEXEC) };
 	if (!self)
 		gcs_fail(err, 0, HR_FAIL, "share %s: who runs this has no name in /etc/passwd", source);
-	else if (!s->source || !s->user || !s->path || s->started_fd < 0 || s->ended_fd < 0)
+	else if (!s->source || !s->user || !s->path || s->started_fd < 0 || s->ended_fd < 0 || write_config(s, read_only) < 0)
 		gcs_fail(err, errno, HR_FAIL, "share %s", source);
 	else if (mount_share(s, read_only, err) == 0)
 		return s;
