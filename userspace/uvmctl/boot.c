@@ -91,7 +91,7 @@ static int try_boot(struct uvm *u, const struct options *o, enum accel accel, bo
 	_cleanup_free_ char *append = NULL;
 	struct vm_options vm = { .uvm_dir = o->uvm_dir, .cpus = o->cpus ? o->cpus : accel == ACCEL_KVM ? KVM_CPUS : TCG_CPUS,
 				 .memory_mib = o->memory_mib, .accel = accel, .log_fd = o->log_fd,
-				 .pmem_fd = -1 };
+				 .pmem_fd = -1, .ports = u->pci_ports };
 	_cleanup_close_ int pmem_fd = -1;
 	int listeners[3] = { -1, -1, -1 };
 	double start;
@@ -130,7 +130,8 @@ static int try_boot(struct uvm *u, const struct options *o, enum accel accel, bo
 
 int uvm_boot(struct uvm *u, const struct options *o, struct json_object *figures, struct gcs_error *err)
 {
-	const struct uvm given = { .watch = { .vm_fd = -1, .signal_fd = u->watch.signal_fd }, .listener = u->listener };
+	const struct uvm given = { .watch = { .vm_fd = -1, .signal_fd = u->watch.signal_fd }, .listener = u->listener,
+				   .pci_ports = u->pci_ports };
 	struct gcs_error kvm_err = { 0 };
 
 	if (o->accel != ACCEL_AUTO)

@@ -15,6 +15,7 @@
 struct uvm {
 	struct watch watch; /* its signal_fd is the caller's */
 	struct tail_listener listener; /* the caller's, gets the lines of the guest's log */
+	unsigned int pci_ports; /* the caller's: how many network interfaces may be plugged in */
 	struct ports *ports;
 	struct vm *vm;
 	struct tail *log;

@@ -146,7 +146,7 @@ static void build_args(struct args *a, const struct vm_options *o, struct ports 
 	add(a, "-device");
 	add(a, "virtio-scsi-pci,id=scsi1");
 	/* Where an interface can be plugged in: all are functions of one slot. */
-	for (unsigned int i = 0; i < VM_PORTS; i++) {
+	for (unsigned int i = 0; i < o->ports; i++) {
 		add(a, "-device");
 		add(a, "pcie-root-port,id=port%u,chassis=%u,addr=10.%u%s", i, i + 1, i, i ? "" : ",multifunction=on");
 	}

@@ -17,6 +17,7 @@ struct vm_options {
 	unsigned int memory_mib;
 	enum accel accel;    /* not ACCEL_AUTO */
 	int pmem_fd;	     /* PMEM device 0, of DISK_UNIT bytes, and room for vm_attach_pmem(); -1: none */
+	unsigned int ports;  /* at most VM_PORTS: the guest's boot looks at each */
 	const char *append;  /* the kernel's command line */
 	int log_fd;	     /* the console goes there as well; -1: nowhere */
 };

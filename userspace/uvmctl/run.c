@@ -173,6 +173,7 @@ static int run(struct run *r, struct gcs_error *err)
 		return -1;
 	timing_since(r->figures, "image_ms", begin);
 	r->uvm.watch = (struct watch){ .vm_fd = -1, .signal_fd = r->session.signal_fd };
+	r->uvm.pci_ports = r->o.net ? 1 : 0;
 
 	ret = run_container(r, scratch_fd, &code, err);
 	session_end(&r->session);

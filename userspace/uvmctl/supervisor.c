@@ -44,6 +44,7 @@ static int boot(struct supervisor *s, int report_fd, struct gcs_error *err)
 
 	s->uvm.watch = (struct watch){ .vm_fd = -1, .signal_fd = report_fd };
 	s->uvm.listener = (struct tail_listener){ .line = supervisor_log_line, .arg = s };
+	s->uvm.pci_ports = VM_PORTS;
 	if (uvm_boot(&s->uvm, s->o, figures, err) < 0)
 		return -1;
 	s->uvm.watch.signal_fd = -1;
