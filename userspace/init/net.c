@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -16,6 +15,7 @@
 #include <linux/vm_sockets.h>
 
 #include "init.h"
+#include "vsock_host.h"
 
 #define CONNECT_TIMEOUT_S 10
 #define ENTROPY_CHUNK 4096
@@ -83,12 +83,7 @@ static void credit(int random_fd, int sock)
 
 void entropy_read(uint32_t port)
 {
-	const char *cid = getenv("GCS_VSOCK_CID"); /* tests with vsock loopback */
-	struct sockaddr_vm addr = {
-		.svm_family = AF_VSOCK,
-		.svm_cid = cid ? (unsigned int)atoi(cid) : VMADDR_CID_HOST,
-		.svm_port = port,
-	};
+	struct sockaddr_vm addr = vsock_host(port);
 	int sock = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int random_fd = open("/dev/random", O_RDWR | O_CLOEXEC);
 	const struct timeval patience = { .tv_sec = CONNECT_TIMEOUT_S };

@@ -2,7 +2,6 @@
 /* Connections from the guest to the host over AF_VSOCK. */
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,19 +9,13 @@
 
 #include "cleanup.h"
 #include "vsock.h"
+#include "vsock_host.h"
 
 #define DIAL_ATTEMPTS 10
 /* There if and only if hv_sock is what connects to the host: it registers both or nothing. */
 #define HV_SOCK "/sys/bus/vmbus/drivers/hv_sock"
 /* The kernel doubles it: rings of 64 KiB each way, instead of 24. */
 #define HV_SOCK_BUFFER 32768
-
-static unsigned int host_cid(void)
-{
-	const char *cid = getenv("GCS_VSOCK_CID");
-
-	return cid ? strtoul(cid, NULL, 10) : VMADDR_CID_HOST;
-}
 
 int vsock_dial_error(int fd)
 {
@@ -75,7 +68,7 @@ static int new_socket(uint32_t port, int flags, struct gcs_error *err)
 
 int vsock_dial(uint32_t port, struct gcs_error *err)
 {
-	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = host_cid(), .svm_port = port };
+	struct sockaddr_vm addr = vsock_host(port);
 	int e = 0;
 
 	for (int i = 0; i < DIAL_ATTEMPTS; i++) {
@@ -94,7 +87,7 @@ int vsock_dial(uint32_t port, struct gcs_error *err)
 
 int vsock_dial_start(uint32_t port, struct gcs_error *err)
 {
-	struct sockaddr_vm addr = { .svm_family = AF_VSOCK, .svm_cid = host_cid(), .svm_port = port };
+	struct sockaddr_vm addr = vsock_host(port);
 	_cleanup_close_ int fd = new_socket(port, SOCK_NONBLOCK, err);
 
 	if (fd < 0)

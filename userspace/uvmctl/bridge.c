@@ -228,22 +228,19 @@ struct request *bridge_send(struct bridge *b, enum message_type type, const char
 	struct request *r = calloc(1, sizeof(*r));
 	struct frame f = { .type = type };
 	_cleanup_free_ char *line = NULL;
-	char trace_id[17];
-	int n, ret;
+	int n = -1, ret;
 
 	json_object_object_add(o, "ContainerId", json_object_new_string(container));
 	json_object_object_add(o, "ActivityId", json_object_new_string(NULL_GUID));
-	trace_new_id(trace_id);
-	add_trace(o, trace_id);
-	n = asprintf(&line, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	if (r) {
+		*r = (struct request){ .bridge = b, .type = type, .began = timing_now(), .fd = eventfd(0, EFD_CLOEXEC) };
+		name_request(r, container, o);
+		trace_new_id(r->trace_id);
+		add_trace(o, r->trace_id);
+		n = asprintf(&line, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	}
 	if (n < 0)
 		line = NULL;
-	if (r) {
-		*r = (struct request){ .bridge = b, .type = type, .began = timing_now() };
-		memcpy(r->trace_id, trace_id, sizeof(trace_id));
-		name_request(r, container, o);
-		r->fd = eventfd(0, EFD_CLOEXEC);
-	}
 	if (!line || !r || r->fd < 0) {
 		free(r);
 		gcs_fail(err, line && r ? errno : ENOMEM, HR_FAIL, "bridge: %s", frame_type_name(type));

@@ -17,6 +17,8 @@
 
 #include <linux/vm_sockets.h>
 
+#include "vsock_host.h"
+
 #define REDIAL_MS 100 /* section 3; there is no event for "the host listens again" */
 #define CONNECT_TIMEOUT_S 10
 #define CHUNK 65536
@@ -44,12 +46,7 @@ static int open_missing(void)
 /* Returns a close-on-exec socket above 2, or -1 with errno. */
 static int dial(uint32_t port)
 {
-	const char *cid = getenv("GCS_VSOCK_CID"); /* tests with vsock loopback */
-	struct sockaddr_vm addr = {
-		.svm_family = AF_VSOCK,
-		.svm_cid = cid ? (unsigned int)atoi(cid) : VMADDR_CID_HOST,
-		.svm_port = port,
-	};
+	struct sockaddr_vm addr = vsock_host(port);
 	const struct timeval patience = { .tv_sec = CONNECT_TIMEOUT_S };
 	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int e;
