@@ -98,8 +98,10 @@ enum gcs_sender {
  * @eof: when to stop waiting for the peer's end of file
  * @give_up: when to stop waiting for a new socket, or 0
  * @lost_ms: gcs_stream_open.lost_ms
- * @in: bytes accepted from writers, or received
- * @out: bytes handed to the connection, or returned to readers; set back with what is sent again
+ * @in: bytes accepted from writers
+ * @received: instead of it, on a stream to read: bytes received and returned to readers; changed without
+ *            the lock, which would cost a reader more than the count
+ * @out: bytes handed to the connection; set back with what is sent again
  * @lost: bytes accepted and dropped
  * @inlines: sends from a writer's own memory
  * @flushes: sends from the ring
@@ -155,13 +157,27 @@ struct gcs_stream {
 	u64 give_up;
 	u32 lost_ms;
 
-	u64 in;
+	union {
+		u64 in;
+		atomic64_t received;
+	};
 	u64 out;
 	u64 lost;
 	u64 inlines;
 	u64 flushes;
 	u64 stalls;
 };
+
+/* The two counts that are reported. What a reader has received it has. */
+static inline u64 gcs_stream_in(const struct gcs_stream *s)
+{
+	return s->flags & GCS_STREAM_READ ? atomic64_read(&s->received) : s->in;
+}
+
+static inline u64 gcs_stream_out(const struct gcs_stream *s)
+{
+	return s->flags & GCS_STREAM_READ ? atomic64_read(&s->received) : s->out;
+}
 
 /* What the ring holds, without what a writer is sending from its own memory. */
 static inline u32 gcs_stream_queued(const struct gcs_stream *s)

@@ -20,8 +20,8 @@ static int put_stream(struct sk_buff *skb, void *object, int reason)
 	    nla_put_u64_64bit(skb, GCS_A_STREAM_COOKIE, s->cookie, GCS_A_PAD) ||
 	    nla_put_u32(skb, GCS_A_STREAM_FLAGS, s->flags) ||
 	    nla_put_u32(skb, GCS_A_STREAM_STATE, s->state) ||
-	    nla_put_u64_64bit(skb, GCS_A_STREAM_BYTES_IN, s->in, GCS_A_PAD) ||
-	    nla_put_u64_64bit(skb, GCS_A_STREAM_BYTES_OUT, s->out, GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_BYTES_IN, gcs_stream_in(s), GCS_A_PAD) ||
+	    nla_put_u64_64bit(skb, GCS_A_STREAM_BYTES_OUT, gcs_stream_out(s), GCS_A_PAD) ||
 	    nla_put_u64_64bit(skb, GCS_A_STREAM_LOST, s->lost, GCS_A_PAD) ||
 	    nla_put_u64_64bit(skb, GCS_A_STREAM_QUEUED, gcs_stream_queued(s), GCS_A_PAD) ||
 	    nla_put_u64_64bit(skb, GCS_A_STREAM_INLINE, s->inlines, GCS_A_PAD) ||

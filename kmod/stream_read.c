@@ -142,13 +142,14 @@ ssize_t gcs_stream_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	}
 
 	if (ret > 0) {
-		spin_lock(&s->lock);
-		s->in += ret;
-		s->out += ret;
+		atomic64_add(ret, &s->received);
 		/* It may have been the last of a lost connection. */
-		if (s->flags & GCS_STREAM_KEEP && s->sock && gcs_sock_gone(sock_from_file(s->sock)))
-			gcs_stream_kick(s);
-		spin_unlock(&s->lock);
+		if (s->flags & GCS_STREAM_KEEP) {
+			spin_lock(&s->lock);
+			if (s->sock && gcs_sock_gone(sock_from_file(s->sock)))
+				gcs_stream_kick(s);
+			spin_unlock(&s->lock);
+		}
 	}
 	return ret;
 }

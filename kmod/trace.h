@@ -119,8 +119,8 @@ TRACE_EVENT(gcs_stream_finished,
 	),
 	TP_fast_assign(
 		__entry->id = s->id;
-		__entry->in = s->in;
-		__entry->out = s->out;
+		__entry->in = gcs_stream_in(s);
+		__entry->out = gcs_stream_out(s);
 		__entry->lost = s->lost;
 		__entry->reason = reason;
 	),
