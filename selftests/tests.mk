@@ -73,9 +73,12 @@ AGENT_RUN = $(filter-out $(if $(filter 6.%,$(KERNEL)),share_test),$(notdir $(AGE
 # What is on a disk is the same with either engine: they differ in how they wait for it, which the others show. So is a command line.
 ONE_ENGINE := crypt_test filesystem_test flags_test init_test storage_fields_test verity_test vsockexec_test
 VM_TESTS := $(KMOD_TESTS) $(AGENT_TESTS) $(T)/vm/test_container $(T)/vm/test_disk $(T)/vm/test_tty $(T)/vm/test_vsock
-VM_RUN_kmod = $(filter-out module_test,$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty \
-	test_vsock GCS_ENGINE=kmod $(AGENT_RUN) $(filter module_test,$(notdir $(KMOD_TESTS)))
-VM_RUN_user = GCS_TEST_DISKS=1 GCS_ENGINE=user $(filter-out $(ONE_ENGINE),$(AGENT_RUN))
+# These plug PCI devices in and out. Up to 10.0.3 QEMU may meanwhile send what another processor writes to its interrupt controller
+# elsewhere (Documentation/design.md), and its timer stays silent: they have a VM with one processor.
+ONE_CPU := dev_bus_test network_test vpci_test
+VM_RUN_kmod = $(filter-out module_test $(ONE_CPU),$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty \
+	test_vsock GCS_ENGINE=kmod $(filter-out $(ONE_CPU),$(AGENT_RUN)) $(filter module_test,$(notdir $(KMOD_TESTS)))
+VM_RUN_user = GCS_TEST_DISKS=1 GCS_ENGINE=user $(filter-out $(ONE_ENGINE) $(ONE_CPU),$(AGENT_RUN))
 
 # The kernel of the last initrds: another KERNEL makes others.
 $(T)/.kernel: FORCE
@@ -91,8 +94,12 @@ check-vm-kmod check-vm-user: check-vm-%: $(T)/check.img $(T)/disks/layer.ext4
 	$(Q)cp --sparse=always $(T)/disks/garbage $(T)/disks/garbage-$*
 	$(Q)scripts/vm --kernel $(KERNEL) --timeout 2400 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
 		--disk $(T)/disks/scratch-$* --disk $(T)/disks/garbage-$* --disk $(T)/disks/verity.ext4,ro $< $(VM_RUN_$*)
+check-vm-pci: $(T)/check.img $(T)/disks/layer.ext4
+	$(Q)scripts/vm --kernel $(KERNEL) --cpus 1 --timeout 900 --memory 768 --hotplug $< GCS_ENGINE=kmod $(ONE_CPU) \
+		GCS_ENGINE=user $(filter $(notdir $(AGENT_TESTS)),$(ONE_CPU))
 check-vm:
 	$(Q)$(MAKE) check-vm-kmod
+	$(Q)$(MAKE) check-vm-pci
 	$(Q)$(MAKE) check-vm-user
 # Every LUN of four controllers, and as many loops as TORTURE says.
 TORTURE ?= 200
@@ -112,7 +119,7 @@ $(T)/share.img: $(T)/agent/share_test $(B)/kmod/6.1-generic/gcs.ko $(BINS) scrip
 	$(call quiet,INITRD,$@)scripts/test-initrd --kernel 6.1-generic $@ $<
 check-vm-share: $(T)/share.img
 	$(Q)scripts/vm --kernel 6.1-generic --timeout 600 --memory 768 $< GCS_ENGINE=kmod share_test
-.PHONY: check-vm check-vm-kmod check-vm-user check-vm-v1 check-vm-share
+.PHONY: check-vm check-vm-kmod check-vm-pci check-vm-user check-vm-v1 check-vm-share
 
 # What a runtime can change, with the other one.
 check-runc: $(T)/check.img

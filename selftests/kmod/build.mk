@@ -17,4 +17,5 @@ $(B)/test/kmod.img: $(B)/test/.kernel $(KMOD_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko s
 
 .PHONY: check-kmod
 check-kmod: $(B)/test/kmod.img
-	$(Q)scripts/vm --kernel $(KERNEL) --timeout 300 --hotplug $< $(KMOD_TEST_ORDER)
+	$(Q)scripts/vm --kernel $(KERNEL) --timeout 300 --hotplug $< $(filter-out $(ONE_CPU),$(KMOD_TEST_ORDER))
+	$(Q)scripts/vm --kernel $(KERNEL) --cpus 1 --timeout 300 --hotplug $< $(filter $(ONE_CPU),$(KMOD_TEST_ORDER))
