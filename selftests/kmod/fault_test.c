@@ -110,19 +110,6 @@ static int count_fds(void)
 	return count;
 }
 
-/* Open /dev/gcs, and one more as long as there is any stream. */
-static int module_users(void)
-{
-	FILE *f = fopen("/sys/module/gcs/refcnt", "re");
-	int users = -1;
-
-	if (f && fscanf(f, "%d", &users) != 1)
-		users = -1;
-	if (f)
-		fclose(f);
-	return users;
-}
-
 static void world_begin(struct world *w)
 {
 	struct timeval limit = { .tv_sec = WAIT_MS / 1000 };

@@ -281,22 +281,40 @@ static inline void nl_parse(struct nlmsghdr *n, struct stream_info *info)
 	}
 }
 
-/* Returns 0 or the kernel's negative errno. */
+/* Open /dev/gcs, and one more as long as there is any stream. */
+static inline int module_users(void)
+{
+	FILE *f = fopen("/sys/module/gcs/refcnt", "re");
+	int users = -1;
+
+	if (f && fscanf(f, "%d", &users) != 1)
+		users = -1;
+	if (f)
+		fclose(f);
+	return users;
+}
+
+/* The answer to @cmd for the object @id, whose attribute is @attr. Returns 0 or the kernel's negative errno. */
+static inline int nl_get_one(struct gcs_nl *nl, uint8_t cmd, uint16_t attr, uint64_t id, char buf[4096])
+{
+	struct nlmsghdr *n = (struct nlmsghdr *)buf;
+	int err = nl_send(nl->fd, nl->family, 0, cmd, attr, &id, sizeof(id));
+
+	if (err)
+		return err;
+	if (recv(nl->fd, buf, 4096, 0) < 0)
+		return -errno;
+	return n->nlmsg_type == NLMSG_ERROR ? *(int *)NLMSG_DATA(n) : 0;
+}
+
 static inline int nl_get(struct gcs_nl *nl, uint64_t id, struct stream_info *info)
 {
 	char buf[4096];
-	struct nlmsghdr *n = (struct nlmsghdr *)buf;
-	int err;
+	int err = nl_get_one(nl, GCS_CMD_STREAM_GET, GCS_A_STREAM_ID, id, buf);
 
-	err = nl_send(nl->fd, nl->family, 0, GCS_CMD_STREAM_GET, GCS_A_STREAM_ID, &id, sizeof(id));
-	if (err)
-		return err;
-	if (recv(nl->fd, buf, sizeof(buf), 0) < 0)
-		return -errno;
-	if (n->nlmsg_type == NLMSG_ERROR)
-		return *(int *)NLMSG_DATA(n);
-	nl_parse(n, info);
-	return 0;
+	if (!err)
+		nl_parse((struct nlmsghdr *)buf, info);
+	return err;
 }
 
 /* Calls @each, if any, for every message of the dump @cmd. Returns how many there were, or a negative errno. */

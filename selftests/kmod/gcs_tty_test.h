@@ -75,22 +75,14 @@ static inline void tty_parse(struct nlmsghdr *n, struct tty_info *info)
 	}
 }
 
-/* Returns 0 or the kernel's negative errno. */
 static inline int tty_get(struct gcs_nl *nl, uint64_t id, struct tty_info *info)
 {
 	char buf[4096];
-	struct nlmsghdr *n = (struct nlmsghdr *)buf;
-	int err;
+	int err = nl_get_one(nl, GCS_CMD_TTY_GET, GCS_A_TTY_ID, id, buf);
 
-	err = nl_send(nl->fd, nl->family, 0, GCS_CMD_TTY_GET, GCS_A_TTY_ID, &id, sizeof(id));
-	if (err)
-		return err;
-	if (recv(nl->fd, buf, sizeof(buf), 0) < 0)
-		return -errno;
-	if (n->nlmsg_type == NLMSG_ERROR)
-		return *(int *)NLMSG_DATA(n);
-	tty_parse(n, info);
-	return 0;
+	if (!err)
+		tty_parse((struct nlmsghdr *)buf, info);
+	return err;
 }
 
 static inline void collect_tty(struct nlmsghdr *n, void *data)

@@ -599,13 +599,8 @@ static int left_over(struct gcs_nl *family)
 
 static bool module_is_free(void)
 {
-	FILE *f = fopen("/sys/module/gcs/refcnt", "re");
-	int users = -1;
+	int users = module_users();
 
-	if (f && fscanf(f, "%d", &users) != 1)
-		users = -1;
-	if (f)
-		fclose(f);
 	ksft_print_msg("users of the module: %d\n", users);
 	return users == 0;
 }
