@@ -47,6 +47,7 @@ ctl device add tape "$work/disk.img"; refused "KIND 'tape'" || ok=1
 ctl device add disk "$work/nothing"; refused "disk $work/nothing" 'No such file' || ok=1
 ctl device add disk "$work/dir"; refused "disk $work/dir" || ok=1
 ctl device add disk "$work/disk.img" relative; refused 'PATH relative' || ok=1
+ctl device add disk "$work/disk.img" "/$(printf %0130d 0)"; refused "PATH /000" "File name too long" || ok=1
 ctl device add share "$work/disk.img"; refused 'Not a directory' || ok=1
 ctl device add share "$work/nothing"; refused "share $work/nothing" || ok=1
 ctl device add --raw share "$work/dir"; refused --raw || ok=1

@@ -224,6 +224,8 @@ int device_add(struct devices *d, const struct device_request *r, char name[65],
 
 	if ((r->name && state_check_name("device", r->name, err) < 0) || look_at_source(r, &st, err) < 0)
 		return -1;
+	if (r->path && strlen(r->path) >= sizeof(dev->path))
+		return gcs_fail(err, ENAMETOOLONG, HR_FAIL, "PATH %s", r->path);
 	pthread_mutex_lock(&d->lock);
 	dev = reserve(d, r, &st, err);
 	pthread_mutex_unlock(&d->lock);
