@@ -112,7 +112,8 @@ $(B)/lib/libgcs.a: $(LIB_OBJ)
 
 $(call obj,$(AGENT_SRC)): INCLUDES = -Iuserspace/agent
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf)
-$(call obj,userspace/agent/main.c): INCLUDES += -DGCS_VERSION='"$(VERSION)"'
+VERSION_FLAG = -DGCS_VERSION='"$(VERSION)"'
+$(call obj,userspace/agent/main.c): INCLUDES += $(VERSION_FLAG)
 $(call obj,userspace/agent/main.c): kmod/dkms.conf
 link = $(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1)
 

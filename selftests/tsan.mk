@@ -7,8 +7,9 @@
 # The kernel takes no part: what a report says is of the agent's own memory.
 TSAN := -O1 -g -fsanitize=thread -fno-omit-frame-pointer
 TSAN_OBJ := $(patsubst %.c,$(T)/tsan/%.o,$(LIB_SRC) $(AGENT_SRC))
+$(T)/tsan/userspace/agent/main.o: INCLUDES = $(VERSION_FLAG)
 $(T)/tsan/%.o: %.c $(B)/.flags
-	$(call quiet,CC,$*.o (TSan))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Iuserspace/agent $(TSAN) -MMD -MP -c -o $@ $<
+	$(call quiet,CC,$*.o (TSan))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -Iuserspace/agent $(INCLUDES) $(TSAN) -MMD -MP -c -o $@ $<
 -include $(call rwildcard,$(T)/tsan/,*.d)
 $(T)/tsan/gcs: $(TSAN_OBJ)
 	$(call quiet,LD,$(@F) (TSan))$(CC) $(ALL_CFLAGS) $(TSAN) -pie $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
