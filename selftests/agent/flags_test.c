@@ -161,6 +161,48 @@ TEST(containers_get_all_memory_but_the_reserve)
 	host_stop(&h);
 }
 
+/* Without huge pages the kernel would keep so much free. */
+#define IS_LOWERED "set -- $(free -k | grep Mem:) && kept=$(cat /proc/sys/vm/min_free_kbytes) && echo $kept of $2 && " \
+	"test $((kept * kept)) -le $(($2 * 16)) -a $(((kept + 1) * (kept + 1))) -gt $(($2 * 16))"
+
+TEST(the_kernel_keeps_no_more_memory_free_for_huge_pages)
+{
+	char out[FILE_MAX], *block;
+	struct host h;
+
+	if (!host_has_vsock())
+		SKIP(return, "needs vsock");
+	ASSERT_EQ(0, run("echo 50000 > /proc/sys/vm/min_free_kbytes", out));
+	host_start(&h, true, NULL);
+	host_call(&h, MSG_GET_PROPERTIES, "none", ",\"Query\":\"\"");
+	EXPECT_EQ(0, run(IS_LOWERED, out))
+		TH_LOG("%s", out);
+	/* The same memory, another value: it is somebody's wish. */
+#define MEMORY_HAS_CHANGED() EXPECT_EQ(0, host_call(&h, MSG_MODIFY_SETTINGS, Z, \
+	",\"Request\":{\"ResourceType\":\"PodCgroupMemoryLimit\",\"RequestType\":\"Update\"}"))
+	ASSERT_EQ(0, run("echo 50000 > /proc/sys/vm/min_free_kbytes", out));
+	MEMORY_HAS_CHANGED();
+	EXPECT_EQ(0, run("grep -qx 50000 /proc/sys/vm/min_free_kbytes", out));
+	/* More or less memory, as a host adds and takes it: the last blocks are the likeliest to be free. */
+	if (run("for block in $(ls -d /sys/devices/system/memory/memory*[0-9] | sort -t y -k 4 -Vr); do "
+		"echo offline 2>/dev/null > $block/state && echo $block && exit; done; exit 1", out) != 0) {
+		host_stop(&h);
+		SKIP(return, "no block of memory can be taken from this kernel");
+	}
+	out[strcspn(out, "\n")] = '\0';
+	ASSERT_LT(0, asprintf(&block, "echo online > %s/state", out));
+	ASSERT_EQ(0, run("echo 50000 > /proc/sys/vm/min_free_kbytes", out));
+	MEMORY_HAS_CHANGED();
+	EXPECT_EQ(0, run(IS_LOWERED, out))
+		TH_LOG("%s", out);
+	EXPECT_EQ(0, run(block, out));
+	MEMORY_HAS_CHANGED();
+	EXPECT_EQ(0, run(IS_LOWERED, out))
+		TH_LOG("%s", out);
+	host_stop(&h);
+	free(block);
+}
+
 TEST(the_kernel_s_log_is_forwarded_up_to_the_level)
 {
 	struct json_object *o;

@@ -5,7 +5,7 @@
 #
 #   programs  *_bench.c of this folder, in one VM, with a peer on this machine; NAME_bench.sh INITRD KERNEL [NAME=VALUE...], where
 #             it exists, runs its program itself and prints the same
-#   agent     CPU time while a container writes 256 MiB, RSS when idle, size of the stripped binary
+#   agent     CPU time while a container writes 256 MiB, RSS when idle, size of the stripped binary, memory used in the VM
 #   boot      QEMU's start to NegotiateProtocol answered, by phase
 #
 # At the end each figure against its bar, which is in Documentation/SPECIFICATION.md. A bar that is missed is no failure: these machines
@@ -60,13 +60,16 @@ for i in $(seq "$rounds"); do
 	$uvmctl run --timing "$tmp/out.$i" $rootfs dd if=/dev/zero bs=64k count=4096 2> /dev/null > /dev/null
 	$uvmctl run --no-kmod --timing "$tmp/relay.$i" $rootfs dd if=/dev/zero bs=64k count=4096 2> /dev/null > /dev/null
 	# The same boot with the kernel's time stamps of init's steps.
-	$uvmctl run --debug --kernel-args loglevel=6 $rootfs true 2> "$tmp/console.$i"
+	$uvmctl run --debug --kernel-args loglevel=6 $rootfs cat /proc/meminfo 2> "$tmp/console.$i" > "$tmp/meminfo.$i"
 done
 
 idle_cpu=$(figure agent_threads_cpu_ms "$tmp"/boot.*)
 cpu=$(figure agent_threads_cpu_ms "$tmp"/out.*)
 relay_cpu=$(figure agent_threads_cpu_ms "$tmp"/relay.*)
 rss=$(figure agent_rss_kib "$tmp"/boot.*)
+used=$(for file in "$tmp"/meminfo.*; do
+	awk '/^MemTotal:/ { total = $2 } /^MemAvailable:/ { print (total - $2) / 1024 }' "$file"
+done | median | grep .) || die "the VM has not told its memory"
 strip -o "$tmp/gcs" build/bin/gcs
 size=$(stat -c %s "$tmp/gcs")
 
@@ -74,6 +77,7 @@ size=$(stat -c %s "$tmp/gcs")
 {
 	echo "agent: CPU ms for 256 MiB of stdout|$(awk "BEGIN { print $cpu - $idle_cpu }")"
 	echo "agent: RSS when idle, KiB|$rss"
+	echo "VM of 1 GiB with a container: memory used, MiB|$used"
 	echo "agent: stripped binary, KiB|$(awk "BEGIN { print $size / 1024 }")"
 } >> "$tmp/figures"
 
@@ -84,6 +88,7 @@ row "CPU time, container that writes 256 MiB" "$cpu" ms
 row "the same container writing nothing" "$idle_cpu" ms
 row "writing 256 MiB without gcs.ko" "$relay_cpu" ms
 row "RSS when idle" "$rss" KiB
+row "memory used in a VM of 1 GiB with a container" "$used" MiB
 row "stripped binary" "$(awk "BEGIN { print $size / 1024 }")" KiB
 
 # stamp TEXT: the median of the kernel's time stamps, in ms, of a line on the console
@@ -125,7 +130,7 @@ cat > build/bench.json << END
 "rounds": $rounds,
 "bars": [$(selftests/bench/bars.sh --json "$tmp/figures")],
 "results": [$results],
-"agent": {"cpu_ms_256mib": $cpu, "cpu_ms_nothing": $idle_cpu, "cpu_ms_256mib_user_engine": $relay_cpu, "rss_kib": $rss, "binary_bytes": $size},
+"agent": {"cpu_ms_256mib": $cpu, "cpu_ms_nothing": $idle_cpu, "cpu_ms_256mib_user_engine": $relay_cpu, "rss_kib": $rss, "vm_used_mib": $used, "binary_bytes": $size},
 "boot_ms": {${phases}"negotiated": $negotiated}
 }
 END

@@ -83,6 +83,7 @@ static int start(const struct options *o, struct gcs_error *err)
 {
 	const struct container_options container = {
 		.runtime = o->runtime,
+		.own_vm = !o->use_inouterr, /* which is for tests */
 		.use_kmod = !o->no_kmod,
 		.memory_reserve = o->root_mem_reserve,
 		.agent_threshold = o->gcs_mem_limit,

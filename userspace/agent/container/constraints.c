@@ -99,6 +99,8 @@ int container_limit_pods(struct gcs_error *err)
 	if (sysinfo(&info) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "size of memory");
 	total = (uint64_t)info.totalram * info.mem_unit;
+	if (container_options.own_vm)
+		min_free_limit(total / 1024);
 	if (total <= reserve)
 		return gcs_fail(err, 0, HR_FAIL, "-root-mem-reserve-bytes %" PRIu64 " leaves nothing of %" PRIu64, reserve, total);
 	return cgroup_files->set("/pods", &(struct limits){ .memory = total - reserve }, err);

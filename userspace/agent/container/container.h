@@ -23,6 +23,7 @@ typedef void (*container_exit_fn)(const char *id, const char *activity_id, enum 
 
 struct container_options {
 	const char *runtime;	   /* "crun" or "runc", found in PATH */
+	bool own_vm;		   /* the whole system is for containers: settings of its kernel may be changed */
 	bool use_kmod;		   /* stdio by gcs.ko; otherwise by the user-space engine */
 	uint64_t memory_reserve;   /* bytes that /pods may not have */
 	uint64_t agent_threshold;  /* bytes in /gcs that are worth a warning; 0: none are */
@@ -101,7 +102,7 @@ int container_stats(const char *id, struct cgroup_stats *stats, struct gcs_error
 /* Change its limits: @resources is the linux.resources of an OCI spec, NULL changes nothing. All of it or nothing. */
 int container_update(const char *id, struct json_object *resources, struct gcs_error *err);
 
-/* Limit what all containers may have to the memory there is now, less container_options.memory_reserve. */
+/* Limit what all containers may have to the memory there is now, less container_options.memory_reserve; and what the kernel keeps free of it. */
 int container_limit_pods(struct gcs_error *err);
 
 /* Is there such a container, past its creation? */

@@ -226,6 +226,14 @@ int shared_init(struct gcs_error *err);
 /* The runtime has made the container, or will not. */
 void shared_unpin(struct container *c);
 
+/* --- min_free.c ------------------------------------------------------------------------------ */
+
+/* In a VM with so much memory: what vm.min_free_kbytes is to be. */
+uint64_t min_free_for(uint64_t total_kib);
+
+/* Lower it to that, if the memory is not what it was at the last call. Best effort. */
+void min_free_limit(uint64_t total_kib);
+
 /* --- memory_events.c ------------------------------------------------------------------------- */
 
 /* Log OOM kills and memory pressure from now on. */
