@@ -163,8 +163,8 @@ $(T)/host_peer: $(call obj,selftests/bench/host_peer.c selftests/bench/bench_mat
 $(T)/bench.img: $(BENCH_PROGRAMS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scripts/test-initrd $(T)/testinit
 	$(call quiet,INITRD,$@)scripts/test-initrd --kernel $(KERNEL) $@ $(BENCH_PROGRAMS)
 
-# One program and its settings: make bench-vm RUN='BENCH_ROUNDS=3 echo_bench'
-RUN ?= $(notdir $(BENCH_PROGRAMS))
+# One program and its settings: make bench-vm RUN='BENCH_ROUNDS=3 echo_bench'. Those with a script want a VM that it starts.
+RUN ?= $(filter-out $(notdir $(basename $(wildcard selftests/bench/*_bench.sh))),$(notdir $(BENCH_PROGRAMS)))
 bench-vm: $(T)/bench.img $(T)/host_peer $(B)/bin/uvmctl
 	$(Q)selftests/bench/vm.sh $< $(KERNEL) $(RUN)
 .PHONY: bench-vm

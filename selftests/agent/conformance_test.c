@@ -261,15 +261,6 @@ TEST(secrets_of_a_request_are_nowhere_in_the_log)
 
 HOST_FIXTURE(conformance)
 
-static void end(struct host *h, const char *cid, int64_t init)
-{
-	if (host_call(h, MSG_SHUTDOWN_FORCED, cid, "%s", "") != 0 || host_wait(h, cid, init) != 137)
-		host_fail(h, "end %s", cid);
-	host_notified(h, cid, NULL);
-	if (oci_delete(h, cid) != 0)
-		host_fail(h, "delete %s", cid);
-}
-
 TEST_F_TIMEOUT(conformance, constraints_are_a_containers_and_the_limit_of_the_pods_is_the_vms, 60)
 {
 	struct host *h = &self->h;
@@ -438,7 +429,7 @@ TEST_F_TIMEOUT(conformance, a_process_is_in_its_containers_cgroup_and_has_a_pid_
 	EXPECT_EQ(1, host_wait(h, "g1", pid));
 	init = oci_start(h, "g1", NULL, NULL, NULL);
 	ASSERT_LT(0, init);
-	end(h, "g1", init);
+	oci_end(h, "g1", init);
 }
 
 /* How many security contexts are in a container's root? */
@@ -623,7 +614,7 @@ TEST_F_TIMEOUT(conformance, stdin_is_shut_down_with_its_process_and_children_kee
 	ASSERT_LT(0, pid);
 	EXPECT_STREQ("alive\n", host_stream_read(&told, NULL));
 	EXPECT_EQ(0, host_wait(h, "d1", pid));
-	end(h, "d1", init);
+	oci_end(h, "d1", init);
 }
 
 TEST_HARNESS_MAIN

@@ -156,3 +156,12 @@ int64_t oci_delete(struct host *h, const char *cid)
 		host_fail(h, "remove the layers: %s", answer_text(host_last(h), "ErrorMessage"));
 	return host_call(h, MSG_DELETE_CONTAINER_STATE, cid, "%s", "");
 }
+
+void oci_end(struct host *h, const char *cid, int64_t init)
+{
+	if (host_call(h, MSG_SHUTDOWN_FORCED, cid, "%s", "") != 0 || host_wait(h, cid, init) != 137)
+		host_fail(h, "%s does not end", cid);
+	host_notified(h, cid, NULL);
+	if (oci_delete(h, cid) != 0)
+		host_fail(h, "delete %s: %s", cid, answer_text(host_last(h), "ErrorMessage"));
+}

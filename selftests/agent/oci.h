@@ -43,4 +43,7 @@ void oci_go_on(int64_t pid);
 /* Remove the layers, then DeleteContainerState, as the host does. Returns the latter's Result. */
 int64_t oci_delete(struct host *h, const char *cid);
 
+/* Kill it, whose init is @init, hear of that, and oci_delete() it. */
+void oci_end(struct host *h, const char *cid, int64_t init);
+
 #endif

@@ -262,15 +262,6 @@ static int64_t run(struct host *h, const char *cid, const char *args, const char
 	return pid;
 }
 
-static void end(struct host *h, const char *cid, int64_t pid)
-{
-	if (host_call(h, MSG_SHUTDOWN_FORCED, cid, "%s", "") != 0 || host_wait(h, cid, pid) != 137)
-		host_fail(h, "%s does not end", cid);
-	host_notified(h, cid, NULL);
-	if (oci_delete(h, cid) != 0)
-		host_fail(h, "delete: %s", answer_text(host_last(h), "ErrorMessage"));
-}
-
 TEST_F_TIMEOUT(stats, statistics_are_what_the_files_of_the_cgroup_say, 180)
 {
 	const struct source *sources = V(sources_v1, sources_v2);
@@ -324,7 +315,7 @@ TEST_F_TIMEOUT(stats, statistics_are_what_the_files_of_the_cgroup_say, 180)
 		EXPECT_EQ(0, number_at(item, "usage"));
 	}
 	json_object_put(o);
-	end(h, "s1", pid);
+	oci_end(h, "s1", pid);
 }
 
 TEST_F_TIMEOUT(stats, several_properties_at_once_and_of_the_dead, 180)
@@ -409,7 +400,7 @@ TEST_F_TIMEOUT(stats, an_update_changes_the_files_of_the_cgroup_or_none, 180)
 	EXPECT_EQ(E_JSON, update(h, "u1", "null"));
 	EXPECT_EQ(E_NO_SYSTEM, update(h, Z, "{\"Linux\":{\"memory\":{\"limit\":52428800}}}"));
 	EXPECT_EQ(E_NO_SYSTEM, update(h, "nope", "{\"Linux\":{}}"));
-	end(h, "u1", pid);
+	oci_end(h, "u1", pid);
 }
 
 TEST_F_TIMEOUT(stats, the_limit_of_all_pods_follows_the_memory_of_the_vm, 180)
@@ -434,7 +425,7 @@ TEST_F_TIMEOUT(stats, the_limit_of_all_pods_follows_the_memory_of_the_vm, 180)
 	pid = run(h, "u2", "[\"sh\",\"-c\",\"echo ready; exec sleep 1000\"]", "{}");
 	EXPECT_EQ(limit, file_number("/pods", LIMIT, NULL));
 	EXPECT_EQ(E_FAIL, POD_LIMIT("u2", ",\"RequestType\":\"Update\""));
-	end(h, "u2", pid);
+	oci_end(h, "u2", pid);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -484,7 +475,7 @@ TEST_F_TIMEOUT(stats, an_oom_kill_is_exit_code_137_and_one_warning, 180)
 	json_object_put(o);
 	/* That is Info for the kernel, and no warning. */
 	EXPECT_EQ(0, host_log_count(h, "\"priority\":\"Info\""));
-	end(h, "m1", init);
+	oci_end(h, "m1", init);
 }
 
 TEST_F_TIMEOUT(stats, pressure_on_a_container_is_a_warning, 180)
@@ -494,7 +485,7 @@ TEST_F_TIMEOUT(stats, pressure_on_a_container_is_a_warning, 180)
 	struct json_object *o;
 
 	if (v1) {
-		end(h, "m2", init);
+		oci_end(h, "m2", init);
 		SKIP(return, "cgroup v1 has no event for pressure");
 	}
 	/* Whoever is over this is made to wait for memory. */
@@ -508,7 +499,7 @@ TEST_F_TIMEOUT(stats, pressure_on_a_container_is_a_warning, 180)
 	json_object_put(o);
 	file_set(h, "/pods/m2", "memory.high", "max");
 	EXPECT_EQ(0, host_wait(h, "m2", pid));
-	end(h, "m2", init);
+	oci_end(h, "m2", init);
 }
 
 #define THRESHOLD "memory usage for cgroup exceeded threshold"

@@ -92,15 +92,6 @@ static int64_t run(struct host *h, const char *cid, const char *script, struct h
 	return pid;
 }
 
-static void end(struct host *h, const char *cid, int64_t init)
-{
-	if (host_call(h, MSG_SHUTDOWN_FORCED, cid, "%s", "") != 0 || host_wait(h, cid, init) != 137)
-		host_fail(h, "end %s", cid);
-	host_notified(h, cid, NULL);
-	if (oci_delete(h, cid) != 0)
-		host_fail(h, "delete %s", cid);
-}
-
 static size_t count_files(const char *path)
 {
 	DIR *d = opendir(path);
@@ -283,7 +274,7 @@ FIXTURE_SETUP(tty_exec)
 
 FIXTURE_TEARDOWN(tty_exec)
 {
-	end(&self->h, self->id, self->init);
+	oci_end(&self->h, self->id, self->init);
 	host_stop(&self->h);
 }
 

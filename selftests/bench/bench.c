@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,6 +81,32 @@ int bench_stream(int sock, uint32_t way)
 	if (fd < 0)
 		bench_die("GCS_STREAM_OPEN");
 	return fd;
+}
+
+static volatile sig_atomic_t stop;
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+void bench_write(int fd, const char *buf, size_t size, int report)
+{
+	struct itimerval t = { .it_value = { bench_ms / 1000, bench_ms % 1000 * 1000 } };
+	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	uint64_t bytes = 0;
+
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &t, NULL);
+	while (!stop) {
+		ssize_t n = write(fd, buf, size);
+
+		if (n <= 0)
+			_exit(1);
+		bytes += n;
+	}
+	_exit(write(report, &bytes, sizeof(bytes)) != sizeof(bytes));
 }
 
 void bench_wait_eof(int sock)

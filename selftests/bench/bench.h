@@ -10,6 +10,7 @@
 #define GCS_BENCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -38,6 +39,8 @@ int bench_dial(enum bench_service service);
 int bench_stream(int sock, uint32_t way);
 /* Wait until the peer has closed: it has everything. */
 void bench_wait_eof(int sock);
+/* Write @size bytes again and again for so long, tell @report how many in all, a uint64_t, and exit. */
+void bench_write(int fd, const char *buf, size_t size, int report) __attribute__((noreturn));
 /* Wait for a child, which must succeed. */
 void bench_wait(pid_t pid);
 

@@ -10,12 +10,10 @@
  * The clock stops when the reader has read everything and closed.
  */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,42 +36,15 @@ struct result {
 	double relay_cpu_ms; /* of the relay's process, for 256 MiB */
 };
 
-static volatile sig_atomic_t stop;
-
-static void on_alarm(int sig)
-{
-	(void)sig;
-	stop = 1;
-}
-
-/* The process whose stdout it is: writes for so long, and tells how much. Does not return. */
-static void writer(int fd, size_t size, int report)
-{
-	static char buf[65536];
-	struct itimerval t = { .it_value = { bench_ms / 1000, bench_ms % 1000 * 1000 } };
-	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
-	uint64_t bytes = 0;
-
-	sigaction(SIGALRM, &sa, NULL);
-	setitimer(ITIMER_REAL, &t, NULL);
-	while (!stop) {
-		ssize_t n = write(fd, buf, size);
-
-		if (n <= 0)
-			_exit(1);
-		bytes += n;
-	}
-	_exit(write(report, &bytes, sizeof(bytes)) != sizeof(bytes));
-}
-
 static pid_t start_writer(int fd, size_t size, int report)
 {
+	static char buf[65536];
 	pid_t pid = fork();
 
 	if (pid < 0)
 		bench_die("fork");
 	if (!pid)
-		writer(fd, size, report);
+		bench_write(fd, buf, size, report);
 	return pid;
 }
 

@@ -8,11 +8,9 @@
  * process, the pty and the connection.
  */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -113,36 +111,16 @@ static pid_t start_agent(enum mode mode, int master, int in, int out, int ended[
 	return pid;
 }
 
-static volatile sig_atomic_t stop;
-
-static void on_alarm(int sig)
-{
-	(void)sig;
-	stop = 1;
-}
-
-/* The process whose terminal it is: writes for so long, and tells how much. Does not return. */
+/* The process whose terminal it is. Does not return. */
 static void writer(int fd, size_t size, int report)
 {
-	struct itimerval t = { .it_value = { bench_ms / 1000, bench_ms % 1000 * 1000 } };
-	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
 	static char buf[65536];
-	uint64_t bytes = 0;
 
 	/* Lines of 80. */
 	memset(buf, 'x', sizeof(buf));
 	for (size_t i = 79; i < sizeof(buf); i += 80)
 		buf[i] = '\n';
-	sigaction(SIGALRM, &sa, NULL);
-	setitimer(ITIMER_REAL, &t, NULL);
-	while (!stop) {
-		ssize_t n = write(fd, buf, size);
-
-		if (n <= 0)
-			_exit(1);
-		bytes += n;
-	}
-	_exit(write(report, &bytes, sizeof(bytes)) != sizeof(bytes));
+	bench_write(fd, buf, size, report);
 }
 
 static struct result output(enum mode mode, size_t size)

@@ -250,33 +250,41 @@ static inline int nl_open(struct gcs_nl *nl, bool events)
 	return 0;
 }
 
+/* An attribute of 4 or 8 bytes; 0 if it is neither. */
+static inline uint64_t nl_number(const struct nlattr *a)
+{
+	uint64_t u64 = 0;
+	uint32_t u32 = 0;
+
+	if (a->nla_len - NLA_HDRLEN == 8)
+		memcpy(&u64, NLA_DATA(a), 8);
+	else if (a->nla_len - NLA_HDRLEN == 4)
+		memcpy(&u32, NLA_DATA(a), 4);
+	return u64 | u32;
+}
+
 static inline void nl_parse(struct nlmsghdr *n, struct stream_info *info)
 {
 	size_t len;
 
 	memset(info, 0, sizeof(*info));
 	nla_for_each(a, nl_attrs(n, &len), n->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN)) {
-		uint64_t u64 = 0;
-		uint32_t u32 = 0;
+		uint64_t value = nl_number(a);
 
-		if (a->nla_len - NLA_HDRLEN == 8)
-			memcpy(&u64, NLA_DATA(a), 8);
-		else if (a->nla_len - NLA_HDRLEN == 4)
-			memcpy(&u32, NLA_DATA(a), 4);
 		switch (a->nla_type) {
-		case GCS_A_STREAM_ID: info->id = u64; break;
-		case GCS_A_STREAM_COOKIE: info->cookie = u64; break;
-		case GCS_A_STREAM_FLAGS: info->flags = u32; break;
-		case GCS_A_STREAM_STATE: info->state = u32; break;
-		case GCS_A_STREAM_BYTES_IN: info->in = u64; break;
-		case GCS_A_STREAM_BYTES_OUT: info->out = u64; break;
-		case GCS_A_STREAM_LOST: info->lost = u64; break;
-		case GCS_A_STREAM_QUEUED: info->queued = u64; break;
-		case GCS_A_STREAM_INLINE: info->inlines = u64; break;
-		case GCS_A_STREAM_FLUSHES: info->flushes = u64; break;
-		case GCS_A_STREAM_STALLS: info->stalls = u64; break;
-		case GCS_A_STREAM_KEPT: info->kept = u64; break;
-		case GCS_A_STREAM_REASON: info->reason = u32; info->has_reason = true; break;
+		case GCS_A_STREAM_ID: info->id = value; break;
+		case GCS_A_STREAM_COOKIE: info->cookie = value; break;
+		case GCS_A_STREAM_FLAGS: info->flags = value; break;
+		case GCS_A_STREAM_STATE: info->state = value; break;
+		case GCS_A_STREAM_BYTES_IN: info->in = value; break;
+		case GCS_A_STREAM_BYTES_OUT: info->out = value; break;
+		case GCS_A_STREAM_LOST: info->lost = value; break;
+		case GCS_A_STREAM_QUEUED: info->queued = value; break;
+		case GCS_A_STREAM_INLINE: info->inlines = value; break;
+		case GCS_A_STREAM_FLUSHES: info->flushes = value; break;
+		case GCS_A_STREAM_STALLS: info->stalls = value; break;
+		case GCS_A_STREAM_KEPT: info->kept = value; break;
+		case GCS_A_STREAM_REASON: info->reason = value; info->has_reason = true; break;
 		}
 	}
 }
@@ -455,6 +463,37 @@ static inline void finish_all(int dev)
 	{							\
 		finish(self->dev);				\
 		close(self->dev);				\
+	}
+
+/* That of tests that want a stream of each way, and its peer. */
+#define STREAMS_FIXTURE(fixture)								\
+	FIXTURE(fixture) {									\
+		int dev;									\
+		int w, w_host;									\
+		int r, r_host;									\
+		uint64_t w_id, r_id;								\
+	};											\
+												\
+	FIXTURE_SETUP(fixture)									\
+	{											\
+		say(_metadata->name);								\
+		signal(SIGPIPE, SIG_IGN);							\
+		self->dev = gcs_device();							\
+		ASSERT_LE(0, self->dev);							\
+		self->w = stream_pair(self->dev, GCS_STREAM_WRITE, &self->w_host, &self->w_id);	\
+		ASSERT_LE(0, self->w);								\
+		self->r = stream_pair(self->dev, GCS_STREAM_READ, &self->r_host, &self->r_id);	\
+		ASSERT_LE(0, self->r);								\
+	}											\
+												\
+	FIXTURE_TEARDOWN(fixture)								\
+	{											\
+		close(self->w);									\
+		close(self->r);									\
+		close(self->w_host);								\
+		close(self->r_host);								\
+		finish_all(self->dev);								\
+		close(self->dev);								\
 	}
 
 /* --- data ---------------------------------------------------------------------------------- */

@@ -54,23 +54,18 @@ static inline void tty_parse(struct nlmsghdr *n, struct tty_info *info)
 	memset(info, 0, sizeof(*info));
 	info->reason = ~0u;
 	nla_for_each(a, nl_attrs(n, &len), n->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN)) {
-		uint64_t u64 = 0;
-		uint32_t u32 = 0;
+		uint64_t value = nl_number(a);
 
-		if (a->nla_len - NLA_HDRLEN == 8)
-			memcpy(&u64, NLA_DATA(a), 8);
-		else if (a->nla_len - NLA_HDRLEN == 4)
-			memcpy(&u32, NLA_DATA(a), 4);
 		switch (a->nla_type) {
-		case GCS_A_TTY_ID: info->id = u64; break;
-		case GCS_A_TTY_COOKIE: info->cookie = u64; break;
-		case GCS_A_TTY_STATE: info->state = u32; break;
-		case GCS_A_TTY_IN: info->in = u64; break;
-		case GCS_A_TTY_OUT: info->out = u64; break;
-		case GCS_A_TTY_IN_LOST: info->in_lost = u64; break;
-		case GCS_A_TTY_OUT_LOST: info->out_lost = u64; break;
-		case GCS_A_TTY_QUEUED: info->queued = u64; break;
-		case GCS_A_TTY_REASON: info->reason = u32; break;
+		case GCS_A_TTY_ID: info->id = value; break;
+		case GCS_A_TTY_COOKIE: info->cookie = value; break;
+		case GCS_A_TTY_STATE: info->state = value; break;
+		case GCS_A_TTY_IN: info->in = value; break;
+		case GCS_A_TTY_OUT: info->out = value; break;
+		case GCS_A_TTY_IN_LOST: info->in_lost = value; break;
+		case GCS_A_TTY_OUT_LOST: info->out_lost = value; break;
+		case GCS_A_TTY_QUEUED: info->queued = value; break;
+		case GCS_A_TTY_REASON: info->reason = value; break;
 		}
 	}
 }

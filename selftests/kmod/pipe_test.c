@@ -8,34 +8,7 @@
 
 #include "gcs_test.h"
 
-FIXTURE(pipe) {
-	int dev;
-	int w, w_host;		/* a written stream and its peer */
-	int r, r_host;		/* a read stream and its peer */
-	uint64_t w_id, r_id;
-};
-
-FIXTURE_SETUP(pipe)
-{
-	say(_metadata->name);
-	signal(SIGPIPE, SIG_IGN);
-	self->dev = gcs_device();
-	ASSERT_LE(0, self->dev);
-	self->w = stream_pair(self->dev, GCS_STREAM_WRITE, &self->w_host, &self->w_id);
-	ASSERT_LE(0, self->w);
-	self->r = stream_pair(self->dev, GCS_STREAM_READ, &self->r_host, &self->r_id);
-	ASSERT_LE(0, self->r);
-}
-
-FIXTURE_TEARDOWN(pipe)
-{
-	close(self->w);
-	close(self->r);
-	close(self->w_host);
-	close(self->r_host);
-	finish_all(self->dev);
-	close(self->dev);
-}
+STREAMS_FIXTURE(pipe)
 
 TEST_F(pipe, fstat_says_fifo)
 {

@@ -6,33 +6,7 @@
 
 #include "gcs_test.h"
 
-FIXTURE(wait) {
-	int dev;
-	int w, w_host;		/* a written stream and its peer */
-	int r, r_host;		/* a read stream and its peer */
-};
-
-FIXTURE_SETUP(wait)
-{
-	say(_metadata->name);
-	signal(SIGPIPE, SIG_IGN);
-	self->dev = gcs_device();
-	ASSERT_LE(0, self->dev);
-	self->w = stream_pair(self->dev, GCS_STREAM_WRITE, &self->w_host, NULL);
-	ASSERT_LE(0, self->w);
-	self->r = stream_pair(self->dev, GCS_STREAM_READ, &self->r_host, NULL);
-	ASSERT_LE(0, self->r);
-}
-
-FIXTURE_TEARDOWN(wait)
-{
-	close(self->w);
-	close(self->r);
-	close(self->w_host);
-	close(self->r_host);
-	finish_all(self->dev);
-	close(self->dev);
-}
+STREAMS_FIXTURE(wait)
 
 static void nothing(int sig)
 {
