@@ -166,10 +166,16 @@ TEST_F_TIMEOUT(container, streams_that_were_not_asked_for_swallow_output, 180)
 	EXPECT_EQ(0, oci_delete(h, "c6"));
 }
 
-TEST_F_TIMEOUT(container, exec_runs_beside_the_init, 180)
+static bool is_by_module(void)
 {
 	const char *engine = getenv("GCS_ENGINE");
-	bool by_module = !engine || strcmp(engine, "user") != 0;
+
+	return !engine || strcmp(engine, "user") != 0;
+}
+
+TEST_F_TIMEOUT(container, exec_runs_beside_the_init, 180)
+{
+	bool by_module = is_by_module();
 	struct host *h = &self->h;
 	struct host_stream in, out;
 	int64_t init, pid;
@@ -321,6 +327,37 @@ TEST_F_TIMEOUT(container, a_host_that_closes_stdout_early_still_gets_the_exit, 1
 	EXPECT_EQ(137, host_wait(h, "c13", pid));
 	EXPECT_STREQ("ForcedExit", host_notified(h, "c13", NULL));
 	EXPECT_EQ(0, oci_delete(h, "c13"));
+}
+
+TEST_F_TIMEOUT(container, the_log_says_how_it_ended_and_what_its_streams_carried, 180)
+{
+	bool by_module = is_by_module();
+	struct host *h = &self->h;
+	struct host_stream in, out;
+	int64_t pid;
+	struct json_object *line;
+	char text[32], buf[12];
+
+	ASSERT_EQ(0, oci_create(h, "e1", "[\"sh\",\"-c\",\"cat; exec 0<&-; echo more; exec sleep 1000\"]"));
+	pid = oci_start(h, "e1", &in, &out, NULL);
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(6, send(in.fd, "hello\n", 6, 0));
+	shutdown(in.fd, SHUT_WR);
+	ASSERT_EQ(11, recv(out.fd, buf, 11, MSG_WAITALL));
+	/* The guest has closed it: its bytes are counted. The other engine waits with that, and does not count. */
+	if (by_module)
+		ASSERT_EQ(0, recv(in.fd, buf, 1, 0));
+	host_stream_close(&out);
+	oci_end(h, "e1", pid);
+	snprintf(text, sizeof(text), "\"pid\":%d,", (int)pid);
+	line = host_log_line(h, "\"Process ended\"", text, 1);
+	EXPECT_STREQ("e1", json_object_get_string(json_at(line, "cid")));
+	EXPECT_EQ(137, json_object_get_int(json_at(line, "exitCode")));
+	EXPECT_EQ(by_module, json_at(line, "bytesLost") != NULL);
+	EXPECT_EQ(by_module ? 6 : 0, json_object_get_int(json_at(line, "bytesIn")));
+	EXPECT_EQ(by_module ? 11 : 0, json_object_get_int(json_at(line, "bytesOut")));
+	json_object_put(line);
+	host_stream_close(&in);
 }
 
 TEST_F_TIMEOUT(container, a_background_child_of_an_exec_does_not_hold_back_its_exit, 180)

@@ -54,6 +54,7 @@ and (.otherData.clock_error_us as $e | at("Create"; 1) as $host | at("Create"; 4
 	$agent.ts + $e + 2 >= $host.ts and $agent.ts + $agent.dur <= $host.ts + $host.dur + $e + 2)
 and at("gcs started"; 4).ts > at("file systems are mounted"; 3).ts and at("file systems are mounted"; 3).ts > 0
 and any(.traceEvents[]; .tid == 2 and (.name | startswith("Linux version")))
+and any(.traceEvents[]; .tid == 5 and (.name | test("^process [0-9]+ ended with [0-9]+: [0-9]+ bytes in, [0-9]+ out")))
 END
 ctl timeline --json
 [ $code -eq 0 ] && jq -e -f "$work/order.jq" "$work/out" > "$work/verdict"

@@ -2,6 +2,7 @@
 /* What has happened, as the host has seen it and as the guest tells it, until somebody asks. */
 #include "trace.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,20 +87,39 @@ static double parse_time(const char *text)
 	return rest && *rest == '.' ? (double)timegm(&tm) * 1e6 + strtod(rest, NULL) * 1e6 : 0;
 }
 
+/* The end of a process, with what gcs.ko has counted. */
+static void describe_end(struct trace_span *span, struct json_object *o)
+{
+	size_t n;
+
+	span->lane = LANE_CONTAINER;
+	n = (size_t)snprintf(span->name, sizeof(span->name), "process %" PRId64 " ended with %" PRId64, get_number(o, "pid"),
+			     get_number(o, "exitCode"));
+	if (json_object_object_get_ex(o, "bytesOut", NULL))
+		n += (size_t)snprintf(span->name + n, sizeof(span->name) - n, ": %" PRId64 " bytes in, %" PRId64 " out",
+				      get_number(o, "bytesIn"), get_number(o, "bytesOut"));
+	if (get_number(o, "bytesLost"))
+		snprintf(span->name + n, sizeof(span->name) - n, ", %" PRId64 " lost", get_number(o, "bytesLost"));
+}
+
 void trace_log_line(const char *line)
 {
 	_cleanup_json_ struct json_object *o = NULL;
 	struct trace_span span = { .lane = LANE_AGENT };
+	bool end = strstr(line, "\"msg\":\"Process ended\"");
 	double real, boot;
 
-	if (!strstr(line, "\"msg\":\"Span\"") && !strstr(line, "\"sincebootmicro\":"))
+	if (!end && !strstr(line, "\"msg\":\"Span\"") && !strstr(line, "\"sincebootmicro\":"))
 		return;
 	o = json_tokener_parse(line);
 	real = parse_time(get_string(o, "time"));
 	boot = (double)get_number(o, "sincebootmicro");
-	span.begin_us = parse_time(get_string(o, "startTime"));
-	span.end_us = parse_time(get_string(o, "endTime"));
-	snprintf(span.name, sizeof(span.name), "%s", get_string(o, "name") ?: "");
+	span.begin_us = end ? real : parse_time(get_string(o, "startTime"));
+	span.end_us = end ? real : parse_time(get_string(o, "endTime"));
+	if (end)
+		describe_end(&span, o);
+	else
+		snprintf(span.name, sizeof(span.name), "%s", get_string(o, "name") ?: "");
 	snprintf(span.id, sizeof(span.id), "%s", get_string(o, "parentSpanID") ?: "");
 	pthread_mutex_lock(&lock);
 	if (boot) {

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "container/internal.h"
 #include "frame.h"
+#include "log.h"
 
 static void on_notify_timer(void *arg)
 {
@@ -63,6 +64,25 @@ static void drop_if_delivered(struct process *p)
 		process_drop(p);
 }
 
+/* What `uvmctl timeline` shows of a process's end. */
+static void log_end(const struct process *p)
+{
+	const struct stdio_totals totals = p->stdio ? stdio_totals(p->stdio) : (struct stdio_totals){ 0 };
+	const struct log_context context = { .activity_id = "", .cid = p->container ? p->container->id : "" };
+	const struct log_field fields[] = {
+		{ .key = "pid", .number = p->pid },
+		{ .key = "exitCode", .number = (int32_t)p->code },
+		{ .key = totals.known ? "bytesIn" : NULL, .number = (int64_t)totals.in },
+		{ .key = "bytesOut", .number = (int64_t)totals.out },
+		{ .key = "bytesLost", .number = (int64_t)totals.lost },
+		{ 0 },
+	};
+
+	log_context(&context);
+	log_line(LOG_INFO, fields, "Process ended");
+	log_context(NULL);
+}
+
 /* The process has ended and its output is with the host. On the event thread. */
 static void on_handed_over(void *arg)
 {
@@ -73,6 +93,7 @@ static void on_handed_over(void *arg)
 	uint32_t code = p->code;
 	int master;
 
+	log_end(p);
 	state_lock();
 	p->done = true;
 	master = p->master;

@@ -102,6 +102,11 @@ void stdio_limit(struct stdio *s, uint32_t ms)
 	engine_of(s)->limit(s, ms);
 }
 
+struct stdio_totals stdio_totals(const struct stdio *s)
+{
+	return ((const struct stdio_base *)s)->totals;
+}
+
 void stdio_put(struct stdio *s)
 {
 	if (s)

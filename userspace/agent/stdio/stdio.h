@@ -90,10 +90,20 @@ void stdio_limit(struct stdio *s, uint32_t ms);
  */
 void stdio_put(struct stdio *s);
 
+/* Bytes, as gcs.ko has told: of input those that were read, or given to the terminal; of output those given to the connection. */
+struct stdio_totals {
+	bool known; /* the user-space engine does not count */
+	uint64_t in, out, lost;
+};
+
+/* In @done: what has gone through. Input that others still read is not in it. */
+struct stdio_totals stdio_totals(const struct stdio *s);
+
 /* What the struct stdio of each engine begins with. */
 struct stdio_base {
 	const struct stdio_engine *engine;
 	uint32_t ports[3]; /* of stdio_redial(), or 0 */
+	struct stdio_totals totals;
 };
 
 /* What an engine provides; the functions above call them. */

@@ -114,13 +114,28 @@ static void on_lost(uint64_t id, uint64_t kept)
 	pthread_mutex_unlock(&lock);
 }
 
+/* With the lock held. What has left a stream are the process's bytes on one side, the host's on the other; a terminal has both. */
+static void count(struct stdio *s, int i, const struct module_finished *f)
+{
+	struct stdio_totals *totals = &s->base.totals;
+
+	totals->known = true;
+	totals->in += s->master >= 0 ? f->bytes_in : i == 0 ? f->bytes_out : 0;
+	totals->out += i > 0 ? f->bytes_out : 0;
+	totals->lost += f->lost;
+}
+
 static void on_finished(const struct module_finished *f)
 {
 	pthread_mutex_lock(&lock);
-	for (struct stdio *s = sets; s; s = s->next)
-		for (int i = 0; i < 3; i++)
-			if (s->streams[i].exists && s->streams[i].id == f->id)
-				stream_finished(s, &s->streams[i], f->reason);
+	for (struct stdio *s = sets; s; s = s->next) {
+		for (int i = 0; i < 3; i++) {
+			if (!s->streams[i].exists || s->streams[i].id != f->id)
+				continue;
+			count(s, i, f);
+			stream_finished(s, &s->streams[i], f->reason);
+		}
+	}
 	pthread_mutex_unlock(&lock);
 	report();
 }
@@ -360,8 +375,8 @@ static void finish_streams(struct stdio *s)
 		redial_ended(&st->redial);
 		if (end_waits(s) || st->given_up)
 			continue;
-		/* A stream that is gone, or cannot be told to finish, is not waited for. */
-		if (end_stream(s, i, i ? GCS_FINISH_DISCARD : 0, i ? STDIO_IDLE_MS : 0, s->deadline_ms, NULL) != 0)
+		/* One that has finished already has its event on the way; one that cannot be told to is not waited for. */
+		if (end_stream(s, i, i ? GCS_FINISH_DISCARD : 0, i ? STDIO_IDLE_MS : 0, s->deadline_ms, NULL) < 0)
 			st->finished = true;
 	}
 }
