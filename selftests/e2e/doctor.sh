@@ -4,7 +4,7 @@
 # What helps before a VM runs: uvmctl doctor, and the completion of its command line.
 . "$(dirname "$0")/lib.sh"
 . "$top/userspace/uvmctl/completion.sh"
-plan 9
+plan 10
 export XDG_CACHE_HOME=$work/cache UVMCTL_STATE=$work/state
 
 doctor() {
@@ -46,6 +46,10 @@ for verb in $verbs; do
 done
 [ "$(wc -w <<< "$verbs")" -ge 18 ] && [ $missing -eq 0 ]
 result $? "completion: every verb"
+
+"$uvmctl" --help > "$work/help"
+[ "$(wc -l < "$work/help")" -lt 24 ] && [ "$(wc -L < "$work/help")" -le 80 ]
+result $? "--help fits a screen"
 
 # As the help lists them, by another way than the completion's.
 missing=0 options=0

@@ -11,43 +11,46 @@
 #include "vsock_backend.h"
 
 static const struct verb verbs[] = {
-	{ "run", "IMAGE [COMMAND [ARG]...]", "run a container in a VM of its own, or with --in in a UVM that runs", VERB_RUN, 1, -1,
+	{ "run", "IMAGE [COMMAND [ARG]...]", "a container in a VM of its own, or --in one", VERB_RUN, 1, -1,
 	  verb_run },
 	{ "up", "[UVM]", "start a UVM in the background", VERB_UP, 0, 1, verb_up },
 	{ "down", "[UVM]", "end it", VERB_DOWN, 0, 1, verb_down },
 	{ "ls", "", "list the UVMs that run", VERB_LS, 0, 0, verb_ls },
 	{ "create", "IMAGE [COMMAND [ARG]...]", "create a container in a UVM", VERB_CREATE, 1, -1, verb_create },
 	{ "start", "CONTAINER", "start it", VERB_START, 1, 1, verb_start },
-	{ "attach", "CONTAINER [PID]", "at its streams, until it ends or Ctrl-P Ctrl-Q", VERB_ATTACH, 1, 2, verb_attach },
-	{ "exec", "CONTAINER COMMAND [ARG]...", "run one more process in a container", VERB_EXEC, 2, -1, verb_exec },
+	{ "attach", "CONTAINER [PID]", "at its streams, until Ctrl-P Ctrl-Q", VERB_ATTACH, 1, 2, verb_attach },
+	{ "exec", "CONTAINER COMMAND [ARG]...", "run one more process in it", VERB_EXEC, 2, -1, verb_exec },
 	{ "kill", "CONTAINER [PID]", "send a signal", VERB_KILL, 1, 2, verb_kill },
-	{ "wait", "CONTAINER [PID]", "wait for its end, print the exit code", VERB_WAIT, 1, 2, verb_wait },
+	{ "wait", "CONTAINER [PID]", "wait for its end, print its code", VERB_WAIT, 1, 2, verb_wait },
 	{ "rm", "CONTAINER...", "remove containers", VERB_RM, 1, -1, verb_rm },
 	{ "pod create", "POD IMAGE [COMMAND [ARG]...]", "start a pod, for containers with --pod", VERB_POD_CREATE, 2, -1, verb_pod_create },
 	{ "pod rm", "POD", "end it", VERB_POD_RM, 1, 1, verb_pod_rm },
-	{ "stop", "CONTAINER", "ask it to end, and kill it if it does not", VERB_STOP, 1, 1, verb_stop },
+	{ "stop", "CONTAINER", "ask it to end, then kill it", VERB_STOP, 1, 1, verb_stop },
 	{ "device add", "KIND SOURCE [PATH]", "plug in a disk FILE, a share DIRECTORY, a nic CONTAINER", VERB_DEVICE_ADD, 2, 3,
 	  verb_device_add },
 	{ "device rm", "DEVICE", "unplug it", VERB_DEVICE_RM, 1, 1, verb_device_rm },
 	{ "device ls", "", "list what is plugged in, and who uses it", VERB_DEVICE_LS, 0, 0, verb_device_ls },
 	{ "ps", "", "list containers and their execs", VERB_PS, 0, 0, verb_ps },
-	{ "stats", "[CONTAINER]", "what they use, once a second on a terminal", VERB_STATS, 0, 1, verb_stats },
+	{ "stats", "[CONTAINER]", "what they use", VERB_STATS, 0, 1, verb_stats },
 	{ "logs", "", "what the guest says", VERB_LOGS, 0, 0, verb_logs },
 	{ "events", "", "what has happened to containers", VERB_EVENTS, 0, 0, verb_events },
 	{ "timeline", "[UVM]", "its boot and what came after, as a picture", VERB_TIMELINE, 0, 1, verb_timeline },
-	{ "doctor", "", "what this machine has of what is needed, and how to get the rest", VERB_DOCTOR, 0, 0, verb_doctor },
+	{ "doctor", "", "what is missing here, and how to get it", VERB_DOCTOR, 0, 0, verb_doctor },
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
+/* Fits a screen of 24 lines with the prompt below; the verbs of two words are a line for each first one. */
 static int usage(FILE *to, int code)
 {
-	fprintf(to, "usage: uvmctl VERB [OPTION]... [OPERAND]...\n");
+	fprintf(to, "usage: uvmctl VERB [OPTION]... [OPERAND]...; its options: uvmctl VERB --help\n");
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(to, "  %-10s %-28s %s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
-	fprintf(to, "  image      ACTION [IMAGE]...            load, inspect, ls, rm, prune: the layers that are kept as disks\n"
-		    "  vsock-backend [--cid CID] SOCKET PREFIX\n"
-		    "`uvmctl VERB --help` has its options. PID: of a process that exec has started, see ps.\n");
+		if (!strchr(verbs[i].name, ' '))
+			fprintf(to, "  %-8s %-24s %s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
+	fprintf(to, "  pod      ACTION POD               create, rm: containers with one network\n"
+		    "  device   ACTION ...               add, rm, ls: disks, shares, networks\n"
+		    "  image    ACTION [IMAGE]...        load, inspect, ls, rm, prune: kept layers\n"
+		    "  vsock-backend [--cid CID] SOCKET PREFIX\n");
 	return code;
 }
 
