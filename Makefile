@@ -53,7 +53,7 @@ B := build
 GOALS := $(or $(MAKECMDGOALS),all)
 ifeq ($(MAKELEVEL),0)
 ifneq ($(filter-out help setup check style clean distclean,$(GOALS)),)
-ifneq ($(shell scripts/setup $(if $(filter image demo bench unit fuzz,$(GOALS)),,--check) $(if $(filter bench,$(GOALS)),--bench) $(if $(filter fuzz,$(GOALS)),--fuzz) >&2 && echo ready),ready)
+ifneq ($(shell scripts/setup $(if $(filter image demo bench unit fuzz,$(GOALS)),,--check) $(if $(filter fuzz,$(GOALS)),--fuzz) >&2 && echo ready),ready)
 $(error packages are missing)
 endif
 endif

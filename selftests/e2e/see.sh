@@ -3,7 +3,7 @@
 #
 # What is to be seen of a UVM: events of its memory, limits of containers. Needs root.
 . "$(dirname "$0")/lib.sh"
-plan 7
+plan 9
 make_image "$work/image"
 mke2fs -q -t ext4 -d "$work/image" "$work/image.ext4" 64M > "$work/out"
 image=$work/image.ext4
@@ -38,6 +38,12 @@ for word in '"limit":33554432[,}]' '"pids":{[^}]*"limit":7[,}]' '"throttled_peri
 	grep -q "$word" "$work/out" || { echo "# not there: $word"; code=1; }
 done
 result $code "--memory-limit, --cpu-limit and --pids-limit are the container's cgroup's"
+ctl stats --plot "$work/stats.svg" --for 2 && xmllint --noout "$work/stats.svg" && [ "$(grep -c '>less</text>' "$work/stats.svg")" -eq 2 ] &&
+	grep -q '>memory, MiB</text>' "$work/stats.svg" && grep -q '<path .*d=.M.*L' "$work/stats.svg"
+result $? "stats --plot: a line for the container's processor time, and one for its memory"
+timeout -k 5 "$limit" env PATH=/nowhere "$uvmctl" stats --plot "$work/none.svg" --for 1 2> "$work/err"
+[ $? -eq 125 ] && grep -q 'none.svg: apt-get install gnuplot-nox: start gnuplot: No such file' "$work/err" && [ ! -e "$work/none.svg" ]
+result $? "stats --plot without gnuplot"
 ctl timeline -o "$work/uvm.svg" one
 [ $code -eq 0 ] && xmllint --noout "$work/uvm.svg" && for lane in host kernel init agent container; do
 	grep -q ">$lane</text>" "$work/uvm.svg" || { echo "# no lane $lane"; code=1; }

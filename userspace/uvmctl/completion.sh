@@ -31,7 +31,7 @@ _uvmctl()
 	--platform) mapfile -t COMPREPLY < <(compgen -W "linux/amd64 linux/arm64" -- "$current"); return ;;
 	--in) mapfile -t COMPREPLY < <(compgen -W "$(_uvmctl_names "$program" ls)" -- "$current"); return ;;
 	--uvm) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
-	--timing | --timeline | --log | -o | --output) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+	--timing | --timeline | --log | --plot | -o | --output) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
 	-s | --signal) mapfile -t COMPREPLY < <(compgen -A signal -- "SIG${current#SIG}"); return ;;
 	esac
 	valued=$(_uvmctl_valued "$program" "$verb")

@@ -20,7 +20,8 @@
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATCH, OPT_UVM, OPT_ACCEL, OPT_VSOCK, OPT_KERNEL_ARGS,
        OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_POD, OPT_ENTRYPOINT, OPT_PLATFORM, OPT_MAX_SIZE, OPT_LAYERS,
-       OPT_VERITY, OPT_CPU_LIMIT, OPT_PIDS_LIMIT, OPT_TIMELINE, OPT_NET, OPT_TIME, OPT_RO, OPT_RAW, OPT_HELP };
+       OPT_VERITY, OPT_CPU_LIMIT, OPT_PIDS_LIMIT, OPT_TIMELINE, OPT_NET, OPT_TIME, OPT_RO, OPT_RAW, OPT_PLOT, OPT_FOR,
+       OPT_HELP };
 
 #define VM (VERB_RUN | VERB_UP)
 #define NAMED (VERB_RUN | VERB_CREATE)
@@ -71,6 +72,8 @@ static const struct {
 	{ OPT_TIMING, "timing", "FILE", VERB_RUN, "write where the time went, as a JSON object" },
 	{ OPT_TIMELINE, "timeline", "FILE", VERB_RUN, "draw it over time, as SVG; as Chrome's trace if it ends in .json" },
 	{ 'o', "output", "FILE", VERB_TIMELINE, "instead of stdout; as Chrome's trace if it ends in .json" },
+	{ OPT_PLOT, "plot", "FILE", VERB_STATS, "draw it over time, as SVG, until a signal" },
+	{ OPT_FOR, "for", "S", VERB_STATS, "end after so many seconds" },
 	{ OPT_CPUS, "cpus", "N", VM, "virtual CPUs (2; 1 without KVM)" },
 	{ OPT_MEMORY, "memory", "M", VM, "memory in MiB, or with suffix M or G (1024)" },
 	{ OPT_NO_KMOD, "no-kmod", NULL, VM, "carry stdio by the agent instead of gcs.ko" },
@@ -293,6 +296,11 @@ static int parse_one(int opt, struct options *o)
 	case OPT_TIMELINE:
 		o->timeline = optarg;
 		return 0;
+	case OPT_PLOT:
+		o->plot = optarg;
+		return 0;
+	case OPT_FOR:
+		return number("--for", optarg, 1, 86400, &o->seconds);
 	case 'o':
 		o->output = optarg;
 		return 0;
@@ -460,6 +468,8 @@ int options_parse(const struct verb *verb, int argc, char **argv, struct options
 		return wrong(o->detach ? "--detach" : o->name ? "--name" : "--pod", "", "only with --in: a VM of its own ends with the container");
 	if (verb->bit == VERB_RUN && o->in && o->timeline)
 		return wrong("--timeline", o->timeline, "not with --in: `uvmctl timeline` draws that UVM's");
+	if (o->json && (o->plot || o->seconds))
+		return wrong(o->plot ? "--plot" : "--for", "", "not with --json, which tells once");
 	if (verb->bit == VERB_RUN && o->debug && o->log_fd < 0) {
 		o->log_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 		if (o->log_fd < 0)

@@ -59,6 +59,8 @@ struct options {
 	bool json, force, follow;
 	const char *timing, *timeline; /* files; NULL: none */
 	const char *output; /* file; NULL: stdout */
+	const char *plot; /* file; NULL: none */
+	unsigned int seconds; /* for so long; 0: no end */
 
 	/* What stands after the options, ends with NULL. */
 	char **operands;

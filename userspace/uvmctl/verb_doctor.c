@@ -154,6 +154,7 @@ int verb_doctor(struct options *o)
 	check_program(&d, "mke2fs", "mke2fs", "-V", OPTIONAL,
 		      "apt-get install e2fsprogs; without it a directory cannot be the root file system");
 	check_program(&d, "skopeo", "skopeo", "--version", OPTIONAL, "apt-get install skopeo; it fetches images from registries");
+	check_program(&d, "gnuplot", "gnuplot", "--version", OPTIONAL, "apt-get install gnuplot-nox; stats --plot draws with it");
 	check_program(&d, "umoci", "umoci", "--version", OPTIONAL, "apt-get install umoci; it makes and changes images");
 	table_print(stdout, d.rows, columns, sizeof(columns) / sizeof(columns[0]), o->json);
 	json_object_put(d.rows);

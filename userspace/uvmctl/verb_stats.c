@@ -2,13 +2,16 @@
 /* `uvmctl stats`: what containers use, as the agent reads it from their cgroups. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "client.h"
 #include "jsonset.h"
+#include "stats_plot.h"
 #include "table.h"
 #include "timing.h"
 #include "verbs.h"
@@ -94,29 +97,80 @@ static int ask(const struct options *o, struct json_object **answer, struct gcs_
 	return client_request(o->in, client_new("stats", o->operand_count ? o->operands[0] : NULL), answer, err);
 }
 
-/* Once a second, until a signal or the UVM ends it. */
-static int live(const struct options *o, struct gcs_error *err)
+static int add_to_plot(struct plot *plot, struct json_object *containers, double ms, struct gcs_error *err)
+{
+	for (size_t i = 0; i < json_object_array_length(containers); i++) {
+		struct json_object *c = json_object_array_get_idx(containers, i), *m = NULL;
+
+		if (json_object_object_get_ex(c, "statistics", &m) &&
+		    plot_add(plot, get_string(c, "name") ?: "", ms, NUMBER(m, "cpu", "usage", "total"),
+			     NUMBER(m, "memory", "usage", "usage"), err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Wait for the next second. False when a signal has come, if @signals, which may be -1, is for that. */
+static bool next_second(int timer, int signals)
+{
+	struct pollfd p[2] = { { .fd = signals, .events = POLLIN }, { .fd = timer, .events = POLLIN } };
+	uint64_t ticks;
+
+	while (poll(p, 2, -1) < 0)
+		if (errno != EINTR)
+			return false;
+	return !p[0].revents && read(timer, &ticks, sizeof(ticks)) == sizeof(ticks);
+}
+
+/* Once a second, until a signal or the UVM ends it, or the time is over. */
+static int live(const struct options *o, struct plot *plot, struct gcs_error *err)
 {
 	struct itimerspec second = { .it_interval.tv_sec = 1, .it_value.tv_nsec = 1 };
 	_cleanup_json_ struct json_object *before = NULL;
-	_cleanup_close_ int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	_cleanup_close_ int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), signals = -1;
+	bool screen = isatty(STDOUT_FILENO);
 	double last = timing_now();
-	uint64_t ticks;
+	sigset_t set;
 
-	if (timer < 0 || timerfd_settime(timer, 0, &second, NULL) < 0)
+	/* A picture is drawn when they come. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	if (o->plot) {
+		sigprocmask(SIG_BLOCK, &set, NULL);
+		signals = signalfd(-1, &set, SFD_CLOEXEC);
+	}
+	if (timer < 0 || timerfd_settime(timer, 0, &second, NULL) < 0 || (o->plot && signals < 0))
 		return gcs_fail(err, errno, HR_FAIL, "timer");
-	while (read(timer, &ticks, sizeof(ticks)) == sizeof(ticks)) {
+	for (unsigned int n = 0; (!o->seconds || n <= o->seconds) && next_second(timer, signals); n++) {
 		_cleanup_json_ struct json_object *answer = NULL;
 		double now;
 
 		if (ask(o, &answer, err) < 0)
 			return -1;
 		now = timing_now();
-		fputs(CLEAR, stdout);
-		print_table(get_array(answer, "containers"), &before, now - last);
+		if (o->plot && add_to_plot(plot, get_array(answer, "containers"), now, err) < 0)
+			return -1;
+		if (screen)
+			fputs(CLEAR, stdout);
+		if (screen || !o->plot)
+			print_table(get_array(answer, "containers"), &before, now - last);
 		last = now;
 	}
 	return 0;
+}
+
+/* What there is is drawn, also when the UVM has ended meanwhile. */
+static int draw(const struct options *o, struct gcs_error *err)
+{
+	struct plot plot = { 0 };
+	struct gcs_error failed;
+	int ret = live(o, &plot, err);
+
+	if (plot.count || ret == 0)
+		ret |= plot_draw(&plot, o->plot, ret ? &failed : err);
+	plot_free(&plot);
+	return ret;
 }
 
 int verb_stats(struct options *o)
@@ -124,8 +178,10 @@ int verb_stats(struct options *o)
 	_cleanup_json_ struct json_object *answer = NULL, *before = NULL;
 	struct gcs_error err = { 0 };
 
-	if (!o->json && isatty(STDOUT_FILENO))
-		return live(o, &err) < 0 ? verb_failed(&err, false) : 0;
+	if (o->plot)
+		return draw(o, &err) < 0 ? verb_failed(&err, false) : 0;
+	if (!o->json && (o->seconds || isatty(STDOUT_FILENO)))
+		return live(o, NULL, &err) < 0 ? verb_failed(&err, false) : 0;
 	if (ask(o, &answer, &err) < 0)
 		return verb_failed(&err, o->json);
 	if (o->json)
