@@ -3,7 +3,7 @@
 #
 # Layers as SCSI disks and as PMEM, with and without a tree of hashes, and one in which a bit has flipped. Needs root.
 . "$(dirname "$0")/lib.sh"
-plan 11
+plan 13
 export XDG_CACHE_HOME=$work/cache UVMCTL_STATE=$work/state
 trap '"$uvmctl" down -f > "$work/out" 2>&1; rm -rf "$work"' EXIT
 
@@ -49,11 +49,27 @@ result $? "PMEM, as the UVM has it; with --verity"
 shows scsi --layers=scsi && shows scsi --layers=scsi --verity && shows pmem
 result $? "SCSI in the same UVM; and PMEM that was plugged before"
 
+# A user's own: mounted where he says, in a container by its name, and again after it was removed.
+mkdir "$work/data" && echo mapped > "$work/data/file"
+mke2fs -q -t ext4 -d "$work/data" "$work/data.ext4" 16M > "$work/out"
+shown=
+for path in /run/one /run/two; do
+	ctl device add --name data pmem "$work/data.ext4" $path &&
+		ctl run --in one -v data:/data "$image" sh -c 'cat /data/file; grep " /data " /proc/self/mountinfo; echo x 2> /dev/null > /data/x || echo refused'
+	shown+=$(sed 's/^[0-9].* ext4 \(\/dev\/[a-z]*\)[0-9]* .*/\1/' "$work/out")
+	ctl device add pmem "$work/data.ext4" && said 'is PMEM already' "$path" && ctl device ls --json && grep -q '"kind":"pmem"' "$work/out" && ctl device rm data
+	shown+=" $code "
+done
+[ "$shown" = $'mapped\n/dev/pmem\nrefused 0 mapped\n/dev/pmem\nrefused 0 ' ] || { echo "# $shown"; false; }
+result $? "device add pmem"
+
 # QEMU takes only whole pages of the largest kind.
 mke2fs -q -t ext4 -d "$work/root" "$work/odd.ext4" 65M > "$work/out"
 ctl run --in one "$work/odd.ext4" cat /proc/self/mountinfo
 [ $code -eq 0 ] && grep -q 'lowerdir=/run/mounts/scsi/m' "$work/out"
 result $? "what cannot be PMEM is SCSI"
+ctl device add pmem "$work/odd.ext4" && said 'not a file of a multiple of 2 MiB' && ctl device add pmem "$work/none" && said 'none: No such file'
+result $? "and is refused as a user's PMEM"
 
 ctl run --in one --verity "$work/odd.ext4" true
 [ $code -eq 125 ] && said '--verity' 'used as it is'

@@ -58,7 +58,7 @@ _uvmctl()
 	case $verb:$operands in
 	run:0 | create:0 | vsock-backend:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
 	device:0) mapfile -t COMPREPLY < <(compgen -W "add rm ls" -- "$current") ;;
-	device:1) mapfile -t COMPREPLY < <(compgen -W "disk share nic $(_uvmctl_names "$program" device ls "${of[@]}")" -- "$current") ;;
+	device:1) mapfile -t COMPREPLY < <(compgen -W "disk pmem share nic $(_uvmctl_names "$program" device ls "${of[@]}")" -- "$current") ;;
 	device:*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
 	pod:0) mapfile -t COMPREPLY < <(compgen -W "create rm" -- "$current") ;;
 	image:0) mapfile -t COMPREPLY < <(compgen -W "$(_uvmctl_actions "$program")" -- "$current") ;;

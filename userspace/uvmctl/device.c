@@ -11,7 +11,7 @@
 #include "jsonset.h"
 #include "state.h"
 
-static const char *const kinds[] = { [DEVICE_DISK] = "disk", [DEVICE_SHARE] = "share", [DEVICE_NIC] = "nic" };
+static const char *const kinds[] = { [DEVICE_DISK] = "disk", [DEVICE_PMEM] = "pmem", [DEVICE_SHARE] = "share", [DEVICE_NIC] = "nic" };
 static const char *const states[] = { "adding", "ready", "removing", "left" };
 
 #define KINDS (int)(sizeof(kinds) / sizeof(kinds[0]))
@@ -122,7 +122,7 @@ static struct device *reserve(struct devices *d, const struct device_request *r,
 		free(dev);
 		return NULL;
 	}
-	dev->read_only = r->read_only;
+	dev->read_only = r->read_only || r->kind == DEVICE_PMEM;
 	dev->dev = st->st_dev;
 	dev->ino = st->st_ino;
 	dev->source = r->source ? strdup(r->source) : NULL;
@@ -158,6 +158,9 @@ static int plug(struct devices *d, struct device *dev, const struct device_reque
 	switch (dev->kind) {
 	case DEVICE_DISK:
 		dev->disk = disks_add_volume(d->disks, r->fd, dev->path, dev->read_only, err);
+		return dev->disk ? 0 : -1;
+	case DEVICE_PMEM:
+		dev->disk = disks_add_pmem(d->disks, r->fd, dev->path, err);
 		return dev->disk ? 0 : -1;
 	case DEVICE_SHARE:
 		dev->share = share_add(d->guest, dev->source, dev->path, dev->read_only, err);
@@ -207,7 +210,7 @@ static int finish_adding(struct devices *d, struct device *dev, const struct dev
 static int look_at_source(const struct device_request *r, struct stat *st, struct gcs_error *err)
 {
 	*st = (struct stat){ 0 };
-	if (r->kind == DEVICE_DISK ? fstat(r->fd, st) : r->kind == DEVICE_SHARE ? stat(r->source, st) : 0)
+	if (r->fd >= 0 ? fstat(r->fd, st) : r->kind == DEVICE_SHARE ? stat(r->source, st) : 0)
 		return gcs_fail(err, errno, HR_FAIL, "%s", r->source);
 	if (r->kind == DEVICE_SHARE && !S_ISDIR(st->st_mode))
 		return gcs_fail(err, ENOTDIR, HR_FAIL, "share %s", r->source);

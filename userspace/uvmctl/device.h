@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a user plugs into a UVM beside the disks of images: disks, shares, network interfaces; by name, with the containers that use
+ * What a user plugs into a UVM beside the disks of images: disks, PMEM, shares, network interfaces; by name, with the containers that use
  * them. For any thread.
  */
 #ifndef UVMCTL_DEVICE_H
@@ -17,7 +17,8 @@
 #include "nic.h"
 #include "share.h"
 
-enum device_kind { DEVICE_DISK, DEVICE_SHARE, DEVICE_NIC };
+/* DEVICE_PMEM: a file that is never written, mapped and not read. */
+enum device_kind { DEVICE_DISK, DEVICE_PMEM, DEVICE_SHARE, DEVICE_NIC };
 
 /* One that is being added or removed is that thread's alone. DEVICE_LEFT: it could not be removed whole, which may be tried again. */
 enum device_state { DEVICE_ADDING, DEVICE_READY, DEVICE_REMOVING, DEVICE_LEFT };
@@ -57,9 +58,9 @@ void devices_init(struct devices *d, struct vm *vm, struct guest *guest, struct 
 struct device_request {
 	enum device_kind kind;
 	const char *name;	     /* NULL: one is made up */
-	const char *source;	     /* of a disk and a share: absolute */
+	const char *source;	     /* of all but an interface: absolute */
 	const char *path;	     /* where in the guest; NULL: one is made up */
-	int fd;			     /* of a disk; stays the caller's */
+	int fd;			     /* of a disk and PMEM; stays the caller's */
 	bool read_only, raw;	     /* raw: a disk that is not mounted */
 	const char *container;	     /* its first user; an interface is in its network */
 	struct json_object *publish; /* of an interface */

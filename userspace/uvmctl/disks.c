@@ -87,7 +87,7 @@ static struct disk *find_layer(struct disks *d, const struct stat *st)
 		if (disk->mounted && disk->layer && is_of(disk, st))
 			return disk;
 	for (struct disk *disk = d->pmem; disk < d->pmem + d->pmem_count; disk++)
-		if (disk->mounted && is_of(disk, st))
+		if (disk->mounted && disk->layer && is_of(disk, st))
 			return disk;
 	return NULL;
 }
@@ -116,6 +116,24 @@ static int wait_for_driver(struct disks *d, struct gcs_error *err)
 	return guest_mount(d->guest, &empty, err) < 0 ? -1 : guest_unmount(d->guest, &empty, err);
 }
 
+/* Who has this file as PMEM now, or NULL. */
+static struct disk *pmem_user(struct disks *d, const struct stat *st)
+{
+	for (struct disk *disk = d->pmem; disk < d->pmem + d->pmem_count; disk++)
+		if (disk->mounted && is_of(disk, st))
+			return disk;
+	return NULL;
+}
+
+/* Was it before, or is there room for one more? */
+static bool can_be_pmem(const struct disks *d, const struct stat *st)
+{
+	for (const struct disk *disk = d->pmem; disk < d->pmem + d->pmem_count; disk++)
+		if (is_of(disk, st))
+			return true;
+	return d->pmem_count < VM_PMEM_DEVICES && (uint64_t)st->st_size % DISK_UNIT == 0;
+}
+
 /* The device of this file, plugged if it is not. QEMU holds the file, so that no other one can become the same. */
 static struct disk *plug_pmem(struct disks *d, int fd, const struct stat *st, struct gcs_error *err)
 {
@@ -127,7 +145,6 @@ static struct disk *plug_pmem(struct disks *d, int fd, const struct stat *st, st
 	if (vm_need_pmem(d->vm, err) < 0 || (!d->pmem_count && wait_for_driver(d, err) < 0))
 		return NULL;
 	*disk = (struct disk){ .dev = st->st_dev, .ino = st->st_ino, .guest = { .pmem = true, .lun = d->pmem_count + 1 } };
-	snprintf(disk->mount_path, sizeof(disk->mount_path), "/run/layers/p%u", disk->guest.lun);
 	disk->guest.mount_path = disk->mount_path;
 	if (vm_attach_pmem(d->vm, disk->guest.lun, fd, (uint64_t)st->st_size, err) < 0)
 		return NULL;
@@ -136,11 +153,19 @@ static struct disk *plug_pmem(struct disks *d, int fd, const struct stat *st, st
 	return disk;
 }
 
-static struct disk *add_pmem_layer(struct disks *d, int fd, const struct stat *st, struct gcs_error *err)
+/* Nobody has it; @path NULL: where layers are. */
+static struct disk *add_pmem(struct disks *d, int fd, const struct stat *st, const char *path, struct gcs_error *err)
 {
 	struct disk *disk = plug_pmem(d, fd, st, err);
 
-	if (!disk || guest_mount(d->guest, &disk->guest, err) < 0)
+	if (!disk)
+		return NULL;
+	if (path)
+		snprintf(disk->mount_path, sizeof(disk->mount_path), "%s", path);
+	else
+		snprintf(disk->mount_path, sizeof(disk->mount_path), "/run/layers/p%u", disk->guest.lun);
+	disk->layer = !path;
+	if (guest_mount(d->guest, &disk->guest, err) < 0)
 		return NULL;
 	disk->mounted = true;
 	disk->users = 1;
@@ -160,8 +185,8 @@ struct disk *disks_add_layer(struct disks *d, int fd, bool pmem, struct gcs_erro
 	disk = find_layer(d, &st);
 	if (disk)
 		disk->users++;
-	else if (pmem && d->pmem_count < VM_PMEM_DEVICES && (uint64_t)st.st_size % DISK_UNIT == 0)
-		disk = add_pmem_layer(d, fd, &st, err);
+	else if (pmem && can_be_pmem(d, &st) && !pmem_user(d, &st))
+		disk = add_pmem(d, fd, &st, NULL, err);
 	else
 		disk = add_scsi_layer(d, fd, &st, err);
 	pthread_mutex_unlock(&d->lock);
@@ -194,6 +219,30 @@ struct disk *disks_add_volume(struct disks *d, int fd, const char *path, bool re
 		snprintf(disk->mount_path, sizeof(disk->mount_path), "%s", path);
 	}
 	disk = add(d, disk, fd, err);
+	pthread_mutex_unlock(&d->lock);
+	return disk;
+}
+
+struct disk *disks_add_pmem(struct disks *d, int fd, const char *path, struct gcs_error *err)
+{
+	struct disk *disk = NULL;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0) {
+		gcs_fail(err, errno, HR_FAIL, "attach PMEM: stat");
+		return NULL;
+	}
+	if (!S_ISREG(st.st_mode) || !st.st_size || (uint64_t)st.st_size % DISK_UNIT) {
+		gcs_fail(err, EINVAL, HR_FAIL, "attach PMEM: not a file of a multiple of 2 MiB");
+		return NULL;
+	}
+	pthread_mutex_lock(&d->lock);
+	if (pmem_user(d, &st))
+		gcs_fail(err, EBUSY, HR_FAIL, "attach PMEM: the file is PMEM already, and mounted on %s", pmem_user(d, &st)->mount_path);
+	else if (!can_be_pmem(d, &st))
+		gcs_fail(err, ENOSPC, HR_FAIL, "attach PMEM: all %d devices are taken", VM_PMEM_DEVICES);
+	else
+		disk = add_pmem(d, fd, &st, path, err);
 	pthread_mutex_unlock(&d->lock);
 	return disk;
 }

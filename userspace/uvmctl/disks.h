@@ -48,6 +48,8 @@ struct disk *disks_add_layer(struct disks *d, int fd, bool pmem, struct gcs_erro
 struct disk *disks_add_scratch(struct disks *d, int fd, const char *path, struct gcs_error *err);
 /* A disk of the user's, as it is; @path "": it is not mounted. */
 struct disk *disks_add_volume(struct disks *d, int fd, const char *path, bool read_only, struct gcs_error *err);
+/* A file of the user's as PMEM, which may not be a layer at the same time. It stays plugged when it is removed. */
+struct disk *disks_add_pmem(struct disks *d, int fd, const char *path, struct gcs_error *err);
 
 /* A user less; the last one unmounts and detaches it. -1 with @err: he still is one, and may try again what is not done yet. */
 int disks_remove(struct disks *d, struct disk *disk, struct gcs_error *err);

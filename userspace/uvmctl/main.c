@@ -26,7 +26,7 @@ static const struct verb verbs[] = {
 	{ "pod create", "POD IMAGE [COMMAND [ARG]...]", "start a pod, for containers with --pod", VERB_POD_CREATE, 2, -1, verb_pod_create },
 	{ "pod rm", "POD", "end it", VERB_POD_RM, 1, 1, verb_pod_rm },
 	{ "stop", "CONTAINER", "ask it to end, then kill it", VERB_STOP, 1, 1, verb_stop },
-	{ "device add", "KIND SOURCE [PATH]", "plug in a disk FILE, a share DIRECTORY, a nic CONTAINER", VERB_DEVICE_ADD, 2, 3,
+	{ "device add", "KIND SOURCE [PATH]", "plug in a disk or pmem FILE, a share DIRECTORY, a nic CONTAINER", VERB_DEVICE_ADD, 2, 3,
 	  verb_device_add },
 	{ "device rm", "DEVICE", "unplug it", VERB_DEVICE_RM, 1, 1, verb_device_rm },
 	{ "device ls", "", "list what is plugged in, and who uses it", VERB_DEVICE_LS, 0, 0, verb_device_ls },
@@ -48,7 +48,7 @@ static int usage(FILE *to, int code)
 		if (!strchr(verbs[i].name, ' '))
 			fprintf(to, "  %-8s %-24s %s\n", verbs[i].name, verbs[i].operands, verbs[i].summary);
 	fprintf(to, "  pod      ACTION POD               create, rm: containers with one network\n"
-		    "  device   ACTION ...               add, rm, ls: disks, shares, networks\n"
+		    "  device   ACTION ...               add, rm, ls: disks, PMEM, shares, networks\n"
 		    "  image    ACTION [IMAGE]...        load, inspect, ls, rm, prune: kept layers\n"
 		    "  vsock-backend [--cid CID] SOCKET PREFIX\n");
 	return code;

@@ -325,7 +325,7 @@ err_blockdev:
 
 int vm_need_pmem(const struct vm *vm, struct gcs_error *err)
 {
-	return vm->pmem ? 0 : gcs_fail(err, 0, HR_FAIL, "layers as PMEM: the UVM was started without --layers=pmem");
+	return vm->pmem ? 0 : gcs_fail(err, 0, HR_FAIL, "PMEM: the UVM was started without --layers=pmem");
 }
 
 int vm_attach_pmem(struct vm *vm, unsigned int number, int fd, uint64_t size, struct gcs_error *err)

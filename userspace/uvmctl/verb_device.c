@@ -33,8 +33,8 @@ static int describe(const struct options *o, int kind, struct json_object *reque
 		json_object_object_add(request, "publish", strings(o->publish));
 		return 0;
 	}
-	if (kind == DEVICE_DISK) {
-		*disk = volume_open_disk(source, o->read_only, &absolute, err);
+	if (kind == DEVICE_DISK || kind == DEVICE_PMEM) {
+		*disk = volume_open_disk(source, o->read_only || kind == DEVICE_PMEM, &absolute, err);
 		if (*disk < 0)
 			return -1;
 	} else {
@@ -54,7 +54,7 @@ static int add(const struct options *o, struct json_object **answer, struct gcs_
 	struct json_object *request;
 
 	if (kind < 0)
-		return gcs_fail(err, EINVAL, HR_FAIL, "KIND '%s': not disk, share or nic", o->operands[0]);
+		return gcs_fail(err, EINVAL, HR_FAIL, "KIND '%s': not disk, pmem, share or nic", o->operands[0]);
 	request = client_new("device add", NULL);
 	set_string(request, "kind", o->operands[0]);
 	if (o->name)
