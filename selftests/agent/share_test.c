@@ -193,7 +193,7 @@ TEST_F_TIMEOUT(share, twenty_at_once_and_each_is_one_of_its_own, 120)
 					  "\"MountPath\":\"" MOUNTS "m%d\",\"Port\":%d,\"ShareName\":\"" EXPORT "\"}}",
 					  add ? "Add" : "Remove", i, PORT);
 		for (int i = 0; i < 20; i++)
-			EXPECT_EQ(0, answer_result(host_answer(h, ids[i])));
+			EXPECT_EQ(0, answer_result(host_answer(h, ids[i]))) TH_LOG("%s", error(h));
 		EXPECT_EQ(0, system(add ? "[ $(cat " MOUNTS "m*/f | wc -l) = 20 ]" : "[ -z \"$(ls " MOUNTS ")\" ]"));
 	}
 }

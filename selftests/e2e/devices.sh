@@ -3,7 +3,7 @@
 #
 # What is plugged into a UVM that runs and given to its containers: disks, shares, network interfaces; stop. Needs root and diod.
 . "$(dirname "$0")/lib.sh"
-plan 21
+plan 22
 make_image "$work/image"
 mke2fs -q -t ext4 -d "$work/image" "$work/image.ext4" 64M > "$work/out"
 image=$work/image.ext4
@@ -15,13 +15,6 @@ export UVMCTL_UVM=$work/uvm
 trap '"$uvmctl" down -f dev 2> /dev/null; kill $server 2> /dev/null; rm -rf "$work"' EXIT
 server=
 
-ctl() {
-	began=$SECONDS
-	timeout -k 5 "$limit" "$uvmctl" "$@" > "$work/out" 2> "$work/err" < /dev/null
-	code=$?
-}
-says() { [ "$(cat "$work/out")" = "$1" ] || { echo "# \"$1\" expected"; sed 's/^/# out: /' "$work/out" | head -n 5; return 1; }; }
-refused() { [ $code -eq 125 ] && said "$@"; }
 # in_it OPTION... -- COMMAND: a container that is removed when it ends
 in_it() {
 	local options=()
@@ -124,6 +117,10 @@ ctl create --name late "$image" sh -c 'trap "exit 0" TERM; while :; do :; done' 
 	says 'from the host' && ctl device rm eth && ctl exec late busybox wget -q -O - "http://10.0.2.2:$port/"
 [ $code -eq 1 ] && ctl rm -f late && [ $code -eq 0 ]
 result $? "device add nic: plugged into a container that runs, and unplugged"
+# Those that were refused come before it.
+ctl events --json && grep -m 1 '"event":"device' "$work/out" | grep -qF '"event":"device-add","device":"data","kind":"disk","source":"'"$work/disk.img"'"}' &&
+	grep -qF '"event":"device-add","device":"eth","kind":"nic"}' "$work/out" && grep -qF '"event":"device-remove","device":"eth","kind":"nic"}' "$work/out"
+result $? "events: devices that came and went, and none that did not"
 ctl pod create --net pod "$image" && in_it --pod pod -- "busybox wget -q -O - http://10.0.2.2:$port/" && says 'from the host' && in_it --net --pod pod -- true
 refused 'pod create --net' && ctl pod rm -f pod && ctl device ls --json && says '[]'
 result $? "pod create --net: its containers have its network"
@@ -137,7 +134,7 @@ pid=$("$uvmctl" ls --json | grep -o '"pid":[0-9]*' | cut -d : -f 2)
 diod=$(pgrep -x diod -P "$pid")
 qemu=$(pgrep -P "$pid" qemu)
 kill -KILL "$pid"
-timeout 60 tail -s 0.1 --pid="$diod" -f /dev/null && timeout 60 tail -s 0.1 --pid="$qemu" -f /dev/null && ctl ls && [ "$(wc -l < "$work/out")" -eq 1 ] && no_file_left
+gone "$diod" && gone "$qemu" && ctl ls && [ "$(wc -l < "$work/out")" -eq 1 ] && no_file_left
 result $? "the supervisor killed: QEMU and the share's server end"
 
 finish

@@ -8,12 +8,6 @@ export UVMCTL_STATE=$work/state
 mkdir -m 700 "$UVMCTL_STATE"
 trap '"$uvmctl" down -f > "$work/out" 2>&1; rm -rf "$work"' EXIT
 
-ctl() {
-	began=$SECONDS
-	timeout -k 5 "$limit" "$uvmctl" "$@" > "$work/out" 2> "$work/err" < /dev/null
-	code=$?
-}
-gone() { timeout 60 tail -s 0.1 --pid="$1" -f /dev/null; }
 
 # Both at once: each waits for its guest in vain, as long as it waits.
 ok=0

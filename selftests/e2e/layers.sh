@@ -7,11 +7,6 @@ plan 13
 export XDG_CACHE_HOME=$work/cache UVMCTL_STATE=$work/state
 trap '"$uvmctl" down -f > "$work/out" 2>&1; rm -rf "$work"' EXIT
 
-ctl() {
-	timeout -k 5 "$limit" "$uvmctl" "$@" > "$work/out" 2> "$work/err" < /dev/null
-	code=$?
-}
-
 make_image "$work/root"
 tar -C "$work/root" -cf "$work/1.tar" .
 mkdir "$work/upper"

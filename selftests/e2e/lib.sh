@@ -60,6 +60,22 @@ uvm() {
 	code=$?
 }
 
+# ctl VERB ARG...: the same for any verb
+ctl() {
+	began=$SECONDS
+	timeout -k 5 "$limit" "$uvmctl" "$@" > "$work/out" 2> "$work/err" < "${stdin:-/dev/null}"
+	code=$?
+}
+
+# says TEXT: is that all of its stdout?
+says() { [ "$(cat "$work/out")" = "$1" ] || { echo "# \"$1\" expected"; sed 's/^/# out: /' "$work/out" | head -n 5; return 1; }; }
+
+# refused WORD...: uvmctl itself says no, in these words
+refused() { [ "$code" -eq 125 ] && said "$@"; }
+
+# gone PID: wait for the end of a process that is not the shell's
+gone() { timeout 60 tail -s 0.1 --pid="$1" -f /dev/null; }
+
 # said WORD...: is every one of them in what uvmctl said on stderr?
 said() {
 	local word

@@ -10,13 +10,6 @@ image=$work/image.ext4
 export UVMCTL_STATE=$work/state
 trap '"$uvmctl" down -f > "$work/out" 2>&1; rm -rf "$work"' EXIT
 
-# ctl VERB ARG...: with stdout and stderr kept, the exit code in $code
-ctl() {
-	began=$SECONDS
-	timeout -k 5 "$limit" "$uvmctl" "$@" > "$work/out" 2> "$work/err" < /dev/null
-	code=$?
-}
-
 ctl up one
 result $code "up"
 

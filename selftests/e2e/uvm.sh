@@ -23,17 +23,6 @@ kill_all() {
 	for name in $("$uvmctl" ls | awk 'NR > 1 { print $1 }'); do "$uvmctl" down -f "$name"; done
 }
 
-# ctl VERB ARG...: with stdout and stderr kept, the exit code in $code
-ctl() {
-	began=$SECONDS
-	timeout -k 5 "$limit" "$uvmctl" "$@" > "$work/out" 2> "$work/err" < "${stdin:-/dev/null}"
-	code=$?
-}
-says() { [ "$(cat "$work/out")" = "$1" ] || { echo "# \"$1\" expected"; sed 's/^/# out: /' "$work/out" | head -n 5; return 1; }; }
-# refused WORD...: uvmctl itself says no, in these words
-refused() { [ $code -eq 125 ] && said "$@"; }
-gone() { timeout 60 tail -s 0.1 --pid="$1" -f /dev/null; }
-
 ctl ls
 [ $code -eq 0 ] && [ "$(wc -l < "$work/out")" -eq 1 ] && ctl ps && refused 'no UVM runs' 'uvmctl up'
 result $? "without a UVM: ls is empty, other verbs say how to start one"

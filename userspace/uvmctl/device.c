@@ -172,12 +172,21 @@ static int plug(struct devices *d, struct device *dev, const struct device_reque
 	return -1;
 }
 
+static void tell(struct devices *d, const char *event, const struct device *dev)
+{
+	if (d->told)
+		d->told(d->told_arg, event, dev);
+}
+
 static int finish_removal(struct devices *d, struct device *dev, struct gcs_error *err)
 {
 	int ret = unplug(d, dev, err);
 
 	if (ret < 0 && err)
 		gcs_fail_prefix(err, "remove device %s", dev->name);
+	/* What was never there is not told of. */
+	if (ret == 0 && dev->was_ready)
+		tell(d, "device-remove", dev);
 	pthread_mutex_lock(&d->lock);
 	if (ret < 0)
 		set_state(d, dev, DEVICE_LEFT);
@@ -195,6 +204,8 @@ static int finish_adding(struct devices *d, struct device *dev, const struct dev
 		finish_removal(d, dev, NULL);
 		return -1;
 	}
+	dev->was_ready = true;
+	tell(d, "device-add", dev);
 	pthread_mutex_lock(&d->lock);
 	if (name)
 		memcpy(name, dev->name, sizeof(dev->name));

@@ -30,6 +30,7 @@ struct device {
 	enum device_state state;
 	bool shared; /* nobody has added it by name: it goes with its last user */
 	bool read_only;
+	bool was_ready;
 	char *source;	/* on the host */
 	char path[128]; /* in the guest, or "" */
 	dev_t dev;	/* of the source */
@@ -40,7 +41,12 @@ struct device {
 	struct nic nic;
 };
 
+/* One is there, or has gone. */
+typedef void (*device_told_fn)(void *arg, const char *event, const struct device *dev);
+
 struct devices {
+	device_told_fn told; /* NULL: nobody wants to know */
+	void *told_arg;
 	struct vm *vm;
 	struct guest *guest;
 	struct disks *disks;

@@ -33,7 +33,7 @@ static const struct verb verbs[] = {
 	{ "ps", "", "list containers and their execs", VERB_PS, 0, 0, verb_ps },
 	{ "stats", "[CONTAINER]", "what they use", VERB_STATS, 0, 1, verb_stats },
 	{ "logs", "", "what the guest says", VERB_LOGS, 0, 0, verb_logs },
-	{ "events", "", "what has happened to containers", VERB_EVENTS, 0, 0, verb_events },
+	{ "events", "", "what has happened to containers, devices", VERB_EVENTS, 0, 0, verb_events },
 	{ "timeline", "[UVM]", "its boot and what came after, as a picture", VERB_TIMELINE, 0, 1, verb_timeline },
 	{ "doctor", "", "what is missing here, and how to get it", VERB_DOCTOR, 0, 0, verb_doctor },
 };

@@ -50,6 +50,8 @@ static int boot(struct supervisor *s, int report_fd, struct gcs_error *err)
 	s->uvm.watch.signal_fd = -1;
 	disks_init(&s->disks, s->uvm.vm, &s->uvm.guest);
 	devices_init(&s->devices, s->uvm.vm, &s->uvm.guest, &s->disks);
+	s->devices.told = supervisor_device_event;
+	s->devices.told_arg = s;
 	pthread_mutex_lock(&s->lock);
 	s->state = UVM_RUNNING;
 	pthread_cond_broadcast(&s->changed);

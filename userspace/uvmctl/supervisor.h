@@ -80,6 +80,8 @@ int serve_start(struct supervisor *s, struct gcs_error *err);
 
 /* supervisor_events.c: a line more in the file of events; @detail may be NULL. */
 void supervisor_event(struct supervisor *s, const char *event, const char *container, const char *detail, int64_t number);
+/* The same for devices, a device_told_fn of the supervisor @arg. */
+void supervisor_device_event(void *arg, const char *event, const struct device *dev);
 /* A line of the guest's log, for a struct tail_listener whose @arg is the supervisor: some are events. */
 void supervisor_log_line(void *arg, char *text);
 

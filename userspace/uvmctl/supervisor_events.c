@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The file of events: what is done to containers, and what the guest's log says of their memory. */
+/* The file of events: what is done to containers and devices, and what the guest's log says of their memory. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,6 +42,17 @@ void supervisor_event(struct supervisor *s, const char *event, const char *conta
 	if (detail)
 		set_number(o, detail, number);
 	write_event(s, o);
+}
+
+void supervisor_device_event(void *arg, const char *event, const struct device *dev)
+{
+	_cleanup_json_ struct json_object *o = new_event(event, NULL);
+
+	set_string(o, "device", dev->name);
+	set_string(o, "kind", device_kind_name(dev->kind));
+	if (dev->source)
+		set_string(o, "source", dev->source);
+	write_event(arg, o);
 }
 
 /* The guest sends no message of these: its agent writes them into its log, and only there. */
