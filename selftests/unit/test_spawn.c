@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -211,6 +212,38 @@ TEST(an_orphan_can_be_adopted_after_it_has_ended)
 		EXPECT_EQ(42, child_reap(&child));
 		free(r.output);
 	}
+}
+
+/* The first process of a pid namespace does not end before the others have been waited for, whatever kills it: as if a disk kept it. */
+TEST(a_killed_child_that_the_kernel_keeps_is_an_orphan_until_it_ends)
+{
+	siginfo_t info = { 0 };
+	struct child child;
+	struct gcs_error err;
+	pid_t first, second;
+
+	if (unshare(CLONE_NEWPID) < 0)
+		SKIP(return, "needs root");
+	reap_hold();
+	first = fork();
+	if (!first)
+		for (;;)
+			pause();
+	second = fork();
+	if (!second)
+		_exit(0);
+	ASSERT_EQ(0, waitid(P_PID, second, &info, WEXITED | WNOWAIT));
+	ASSERT_EQ(0, child_adopt(first, &child, &err));
+	child_kill(&child);
+	EXPECT_EQ(-1, child.pidfd);
+	info.si_pid = 0;
+	EXPECT_EQ(0, waitid(P_PID, first, &info, WEXITED | WNOHANG | WNOWAIT));
+	EXPECT_EQ(0, info.si_pid);
+	EXPECT_EQ(second, waitpid(second, NULL, 0));
+	EXPECT_EQ(0, waitid(P_PID, first, &info, WEXITED | WNOWAIT));
+	reap_release();
+	EXPECT_EQ(-1, waitpid(first, NULL, 0));
+	EXPECT_EQ(ECHILD, errno);
 }
 
 TEST_HARNESS_MAIN

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The one place that reaps: children known by pidfd by those who wait for them, adopted orphans at once. */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -119,15 +120,11 @@ int child_adopt(pid_t pid, struct child *child, struct gcs_error *err)
 	return 0;
 }
 
-int child_reap(struct child *child)
+/* What is known of it, but not what has become of it. */
+static void forget(struct child *child)
 {
-	siginfo_t info = { 0 };
 	struct known **at, *k;
-	int ret;
 
-	do
-		ret = waitid(P_PIDFD, child->pidfd, &info, WEXITED);
-	while (ret < 0 && errno == EINTR);
 	pthread_mutex_lock(&lock);
 	for (at = &known; (k = *at) && k->pid != child->pid;)
 		at = &k->next;
@@ -139,6 +136,17 @@ int child_reap(struct child *child)
 	pthread_mutex_unlock(&lock);
 	close(child->pidfd);
 	child->pidfd = -1;
+}
+
+int child_reap(struct child *child)
+{
+	siginfo_t info = { 0 };
+	int ret;
+
+	do
+		ret = waitid(P_PIDFD, child->pidfd, &info, WEXITED);
+	while (ret < 0 && errno == EINTR);
+	forget(child);
 	if (ret < 0)
 		return -1;
 	return info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
@@ -146,6 +154,15 @@ int child_reap(struct child *child)
 
 void child_kill(struct child *child)
 {
+	struct pollfd p = { .fd = child->pidfd, .events = POLLIN };
+	int ret;
+
 	syscall(SYS_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
-	child_reap(child);
+	do
+		ret = poll(&p, 1, KILLED_MS);
+	while (ret < 0 && errno == EINTR);
+	if (ret)
+		child_reap(child);
+	else
+		forget(child);
 }

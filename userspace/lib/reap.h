@@ -35,7 +35,11 @@ int child_register(const struct child *child, struct gcs_error *err);
  */
 int child_reap(struct child *child);
 
-/* SIGKILL, then child_reap(). */
+/*
+ * SIGKILL, and reap it if it ends within KILLED_MS. One that the kernel does not let end, while it waits for a disk that does not answer,
+ * is an orphan from now on: nobody waits for it any more, and it is reaped when it ends.
+ */
+#define KILLED_MS 1000
 void child_kill(struct child *child);
 
 #endif

@@ -319,11 +319,11 @@ int spawn_run(const struct spawn *s, int deadline_ms, struct spawn_result *resul
 		close(steal_fd(&wfd));
 	late = collect(&child, rfd, deadline_ms, result) < 0;
 	result->output[result->length] = '\0';
-	if (late)
-		syscall(SYS_pidfd_send_signal, child.pidfd, SIGKILL, NULL, 0);
-	result->code = child_reap(&child);
-	if (!late)
+	if (!late) {
+		result->code = child_reap(&child);
 		return 0;
+	}
+	child_kill(&child);
 	gcs_fail(err, ETIMEDOUT, HR_FAIL, "%s: killed after %d ms", s->argv[0], deadline_ms);
 fail:
 	free(result->output);
