@@ -73,7 +73,7 @@ TEST(a_bad_value_ends_it_and_names_the_flag)
 	} rows[] = {
 		{ "-loglevel loud", "-loglevel" },     { "-log-format xml", "-log-format" },
 		{ "-kmsgLogLevel", "-kmsgLogLevel" },  { "-initial-policy-stance maybe", "-initial-policy-stance" },
-		{ "-logfile /none/log", "/none/log" }, { "-v4=perhaps", "-v4" },
+		{ "-logfile /etc/passwd/log", "/etc/passwd" }, { "-v4=perhaps", "-v4" },
 	};
 	char script[128], out[FILE_MAX];
 
@@ -119,15 +119,18 @@ TEST(the_log_s_file_is_new_and_for_the_agent_alone)
 
 	if (!host_has_vsock())
 		SKIP(return, "needs vsock");
-	ASSERT_EQ(0, run("echo old > /tmp/flags.log && chmod 644 /tmp/flags.log && rm -f /tmp/flags.new", out));
+	ASSERT_EQ(0, run("echo old > /tmp/flags.log && chmod 644 /tmp/flags.log && rm -rf /tmp/flags.new", out));
 	host_start(&h, true, (char *[]){ "-logfile", "/tmp/flags.log", NULL });
 	EXPECT_EQ(0, run("head -n 1 /tmp/flags.log", out));
 	EXPECT_NE(NULL, strstr(out, "started"));
 	EXPECT_EQ(0, host_log_count(&h, ""));
 	host_stop(&h);
-	host_start(&h, true, (char *[]){ "-logfile=/tmp/flags.new", NULL });
-	EXPECT_EQ(0, stat("/tmp/flags.new", &st));
+	/* As init without arguments asks for it: there is no such directory yet. */
+	host_start(&h, true, (char *[]){ "-logfile=/tmp/flags.new/log", NULL });
+	EXPECT_EQ(0, stat("/tmp/flags.new/log", &st));
 	EXPECT_EQ(S_IFREG | 0600, st.st_mode);
+	EXPECT_EQ(0, stat("/tmp/flags.new", &st));
+	EXPECT_EQ(S_IFDIR | 0700, st.st_mode);
 	host_stop(&h);
 }
 

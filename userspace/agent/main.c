@@ -2,6 +2,7 @@
 /* gcs, the guest's agent: start-up. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "bridge/bridge.h"
+#include "cleanup.h"
 #include "container/container.h"
 #include "event.h"
 #include "fs.h"
@@ -48,6 +50,20 @@ static void keep_memory_small(void)
 	pthread_attr_destroy(&attr);
 }
 
+/* A directory that is missing is made: /run is empty when init starts the agent. */
+static int open_log(const char *path, struct gcs_error *err)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	int fd;
+
+	if (!copy)
+		return gcs_fail(err, ENOMEM, HR_FAIL, "log file %s", path);
+	if (fs_mkdir_p(dirname(copy), 0700, NULL, err) < 0)
+		return gcs_fail_prefix(err, "log file %s", path);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	return fd < 0 ? gcs_fail(err, errno, HR_FAIL, "log file %s: open", path) : fd;
+}
+
 static int setup_log(const struct options *o, struct gcs_error *err)
 {
 	int fd = STDERR_FILENO;
@@ -55,9 +71,9 @@ static int setup_log(const struct options *o, struct gcs_error *err)
 	/* Also for what keeps the file from being opened. */
 	log_setup(fd, o->log_json, o->log_level);
 	if (*o->log_file) {
-		fd = open(o->log_file, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+		fd = open_log(o->log_file, err);
 		if (fd < 0)
-			return gcs_fail(err, errno, HR_FAIL, "log file %s: open", o->log_file);
+			return -1;
 		log_setup(fd, o->log_json, o->log_level);
 	}
 	log_discard(o->deny);
