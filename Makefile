@@ -64,6 +64,7 @@ Q := @
 quiet = @printf '  %-7s %s\n' '$(1)' '$(2)';
 endif
 
+comma := ,
 PKGS := libnl-3.0 libnl-genl-3.0 libnl-route-3.0 json-c libmd
 WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wformat=2 -Wno-unused-parameter
 # Where it is built is in no program, not even in its build ID.
@@ -117,8 +118,9 @@ $(call obj,userspace/agent/main.c): INCLUDES += $(VERSION_FLAG)
 $(call obj,userspace/agent/main.c): kmod/dkms.conf
 link = $(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1)
 
+# Each shared library costs the agent milliseconds before the bridge is dialled, and memory: all but libc are inside.
 $(B)/bin/gcs: $(call obj,$(AGENT_SRC)) $(B)/lib/libgcs.a
-	$(call link,$(PKG_LIBS))
+	$(call link,-Wl$(comma)-Bstatic $(PKG_LIBS) -Wl$(comma)-Bdynamic)
 $(B)/bin/uvmctl: $(call obj,$(UVMCTL_SRC)) $(B)/lib/libgcs.a
 	$(call link,$(PKG_LIBS) $(IMAGE_LIBS) -lm)
 $(B)/bin/gcscrypt: $(call obj,$(GCSCRYPT_SRC))

@@ -50,7 +50,7 @@ def package($name; $version): {
 ([
 	package("opengcs"; $version) + {
 		licenseDeclared: "MIT AND GPL-2.0-only AND GPL-2.0-only WITH Linux-syscall-note AND GPL-2.0-or-later",
-		sourceInfo: "commit \($commit); gcs.ko is GPL-2.0-only, gcscrypt is linked with libraries that are GPL-2.0-or-later"
+		sourceInfo: "commit \($commit); gcs.ko is GPL-2.0-only, gcscrypt is linked with libraries that are GPL-2.0-or-later, gcs has libnl inside, which is LGPL-2.1-only"
 	},
 	package("linux"; $linux) + {
 		licenseDeclared: "GPL-2.0-only WITH Linux-syscall-note", supplier: "Organization: Debian",
@@ -78,9 +78,10 @@ def package($name; $version): {
 	hasExtractedLicensingInfos: ($others | unique_by(.licenseId)),
 	relationships: ([
 		{ spdxElementId: "SPDXRef-DOCUMENT", relationshipType: "DESCRIBES", relatedSpdxElement: "SPDXRef-Package-opengcs-uvm" },
-		# init and vsockexec
-		{ spdxElementId: "SPDXRef-Package-opengcs", relationshipType: "STATIC_LINK", relatedSpdxElement: "SPDXRef-Package-libc6" }
-	] + ($packages | map({
+		# init and vsockexec have libc inside, gcs has the others.
+		(("libc6", $ARGS.positional[]) |
+			{ spdxElementId: "SPDXRef-Package-opengcs", relationshipType: "STATIC_LINK", relatedSpdxElement: "SPDXRef-Package-\(words)" })
+	] + ($packages | map(select(.name | IN($ARGS.positional[]) | not) | {
 		spdxElementId: "SPDXRef-Package-opengcs-uvm", relationshipType: "CONTAINS", relatedSpdxElement: .SPDXID
 	})) + ($files | map({
 		spdxElementId: .SPDXID, relationshipType: "GENERATED_FROM", relatedSpdxElement: "SPDXRef-Package-\(.package | words)"

@@ -80,6 +80,10 @@ contents()
 	while read -r name packaged; do
 		[ "$(dpkg-query -W -f '${Version}' "$name:amd64")" = "$packaged" ] && [ -s "$dist/licenses/$name" ] || { echo "$name"; return 1; }
 	done < "$dir/packages"
+	# What the agent does not load from the image is inside.
+	! readelf -d "$dir/tree/bin/gcs" | grep NEEDED | grep 'libnl\|libjson\|libmd' &&
+		ask '[.relationships[] | select(.relationshipType == "STATIC_LINK").relatedSpdxElement] | length == 6 and
+			index("SPDXRef-Package-libnl-route-3-dev") and index("SPDXRef-Package-libjson-c-dev")' || return 1
 	[ "$(jq -r '.packages[] | select(.name == "linux") | .checksums[0].checksumValue' "$sbom")" = \
 		"$(sha256sum < build/uvm/vmlinuz | cut -d ' ' -f 1)" ]
 }
