@@ -34,7 +34,7 @@ FIXTURE(crypt)
 FIXTURE_SETUP(crypt)
 {
 	if (!host_has_vsock() || !getenv("GCS_TEST_DISKS") || !plug_init())
-		SKIP(return, "needs the test VM's disks (GCS_TEST_DISKS=1) and --hotplug");
+		SKIP(_exit(255), "needs the test VM's disks (GCS_TEST_DISKS=1) and --hotplug");
 	host_start(&self->h, true, NULL);
 	/* An answer tells that the agent has set itself up. */
 	host_call(&self->h, MSG_START, "none", "%s", "");

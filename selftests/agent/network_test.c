@@ -41,7 +41,7 @@ static char *own_network(struct host *h)
 FIXTURE_SETUP(network)
 {
 	if (!host_has_vsock() || !nic_init())
-		SKIP(return, "needs vsock, and a VM with --hotplug");
+		SKIP(_exit(255), "needs vsock, and a VM with --hotplug");
 	host_start(&self->h, true, NULL);
 	/* An answer tells that the agent has set itself up. */
 	host_call(&self->h, MSG_START, "none", "%s", "");

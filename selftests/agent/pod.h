@@ -64,7 +64,7 @@ FIXTURE(pod)
 FIXTURE_SETUP(pod)
 {
 	if (!host_has_vsock())
-		SKIP(return, "needs vsock");
+		SKIP(_exit(255), "needs vsock");
 	cgroup_v1 = cgroup_init(NULL) == 1;
 	host_start(&self->h, true, NULL);
 	self->before = traces(&self->h);

@@ -75,9 +75,9 @@ static void stop_server(pid_t *server)
 FIXTURE_SETUP(share)
 {
 	if (!host_has_vsock())
-		SKIP(return, "needs vsock");
+		SKIP(_exit(255), "needs vsock");
 	if (system("modprobe 9p 2> /dev/null; grep -q '9p$' /proc/filesystems") != 0)
-		SKIP(return, "needs a kernel with 9p");
+		SKIP(_exit(255), "needs a kernel with 9p");
 	ASSERT_EQ(0, system("mkdir -p " EXPORT " " MOUNTS));
 	/* diod wants to know whom it serves: the kernel, which calls itself nobody, and users. */
 	ASSERT_EQ(0, system("for u in root:x:0:0 nobody:x:65534:65534 user:x:1000:1000; do echo $u::/:; done > /etc/passwd; "
@@ -192,8 +192,11 @@ TEST_F_TIMEOUT(share, twenty_at_once_and_each_is_one_of_its_own, 120)
 					  ",\"Request\":{\"RequestType\":\"%s\",\"ResourceType\":\"MappedDirectory\",\"Settings\":{"
 					  "\"MountPath\":\"" MOUNTS "m%d\",\"Port\":%d,\"ShareName\":\"" EXPORT "\"}}",
 					  add ? "Add" : "Remove", i, PORT);
-		for (int i = 0; i < 20; i++)
-			EXPECT_EQ(0, answer_result(host_answer(h, ids[i]))) TH_LOG("%s", error(h));
+		for (int i = 0; i < 20; i++) {
+			const struct answer *answer = host_answer(h, ids[i]);
+
+			EXPECT_EQ(0, answer_result(answer)) TH_LOG("%s", answer_text(answer, "ErrorMessage"));
+		}
 		EXPECT_EQ(0, system(add ? "[ $(cat " MOUNTS "m*/f | wc -l) = 20 ]" : "[ -z \"$(ls " MOUNTS ")\" ]"));
 	}
 }

@@ -34,7 +34,7 @@ FIXTURE(stats)
 FIXTURE_SETUP(stats)
 {
 	if (!host_has_vsock())
-		SKIP(return, "needs vsock");
+		SKIP(_exit(255), "needs vsock");
 	v1 = cgroup_init(NULL) == 1;
 	host_start(&self->h, true, (char *[]){ "-gcs-mem-limit-bytes=33554432", NULL });
 }

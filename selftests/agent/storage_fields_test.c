@@ -24,7 +24,7 @@ FIXTURE(fields)
 FIXTURE_SETUP(fields)
 {
 	if (!host_has_vsock() || !getenv("GCS_TEST_DISKS") || !disks_init())
-		SKIP(return, "needs vsock, gcs.ko, and a VM with disks (GCS_TEST_DISKS=1) and --hotplug");
+		SKIP(_exit(255), "needs vsock, gcs.ko, and a VM with disks (GCS_TEST_DISKS=1) and --hotplug");
 	host_start(&self->h, true, NULL);
 	ASSERT_EQ(0, system("mkdir -p /run/mounts/scsi /run/gcs/c /run/fields/a /run/fields/b && ln -sfn a /run/fields/link && "
 			    "echo x > /run/fields/file"));

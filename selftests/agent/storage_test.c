@@ -24,7 +24,7 @@ FIXTURE(storage)
 FIXTURE_SETUP(storage)
 {
 	if (!host_has_vsock() || !getenv("GCS_TEST_DISKS"))
-		SKIP(return, "needs the test VM's disks (GCS_TEST_DISKS=1)");
+		SKIP(_exit(255), "needs the test VM's disks (GCS_TEST_DISKS=1)");
 	host_start(&self->h, true, NULL);
 }
 

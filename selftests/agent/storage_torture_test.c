@@ -26,7 +26,7 @@ FIXTURE(torture)
 FIXTURE_SETUP(torture)
 {
 	if (!host_has_vsock() || !getenv("GCS_TEST_DISKS") || !disks_init())
-		SKIP(return, "needs vsock, gcs.ko, and a VM with disks (GCS_TEST_DISKS=1) and --hotplug");
+		SKIP(_exit(255), "needs vsock, gcs.ko, and a VM with disks (GCS_TEST_DISKS=1) and --hotplug");
 	self->loops = getenv("GCS_TORTURE") ? atoi(getenv("GCS_TORTURE")) : 0;
 	host_start(&self->h, true, NULL);
 	/* Whatever is made once is made. */

@@ -33,7 +33,7 @@ FIXTURE(verity)
 FIXTURE_SETUP(verity)
 {
 	if (!host_has_vsock() || !getenv("GCS_TEST_DISKS"))
-		SKIP(return, "needs the test VM's disks (GCS_TEST_DISKS=1)");
+		SKIP(_exit(255), "needs the test VM's disks (GCS_TEST_DISKS=1)");
 	host_start(&self->h, true, NULL);
 	unlink(IMAGE);
 	ASSERT_TRUE(copy_disk(&self->h, 3, IMAGE, 0)) TH_LOG("%s", request_error(&self->h));

@@ -150,10 +150,10 @@ static bool prepare(struct host *h, struct qmp *q, unsigned int *device)
 FIXTURE_SETUP(vpmem)
 {
 	if (!host_has_vsock() || !getenv("GCS_TEST_DISKS"))
-		SKIP(return, "needs the test VM's disks (GCS_TEST_DISKS=1)");
+		SKIP(_exit(255), "needs the test VM's disks (GCS_TEST_DISKS=1)");
 	self->qmp = calloc(1, sizeof(*self->qmp));
 	if (!qmp_open(self->qmp))
-		SKIP(return, "needs a VM with --hotplug");
+		SKIP(_exit(255), "needs a VM with --hotplug");
 	host_start(&self->h, true, NULL);
 	ASSERT_TRUE(prepare(&self->h, self->qmp, &self->device)) TH_LOG("%s", request_error(&self->h));
 	snprintf(self->node, sizeof(self->node), "/dev/pmem%u", self->device);

@@ -218,7 +218,7 @@ static inline bool is_disk(const struct gcs_dev_wait *w, unsigned long long byte
 		say(_metadata->name);					\
 		self->qmp = calloc(1, sizeof(*self->qmp));		\
 		if (!qmp_open(self->qmp))				\
-			SKIP(return, "needs a VM with --hotplug");	\
+			SKIP(_exit(255), "needs a VM with --hotplug");	\
 		self->dev = gcs_device();				\
 		ASSERT_LE(0, self->dev);				\
 		ASSERT_EQ(0, nl_open(&self->nl, false));		\
