@@ -3,7 +3,7 @@
 #
 # What is plugged into a UVM that runs and given to its containers: disks, shares, network interfaces; stop. Needs root and diod.
 . "$(dirname "$0")/lib.sh"
-plan 22
+plan 23
 make_image "$work/image"
 mke2fs -q -t ext4 -d "$work/image" "$work/image.ext4" 64M > "$work/out"
 image=$work/image.ext4
@@ -46,12 +46,19 @@ ctl device add share "$work/nothing"; refused "share $work/nothing" || ok=1
 ctl device add --raw share "$work/dir"; refused --raw || ok=1
 ctl device add --name a/b disk "$work/disk.img"; refused 'device name' || ok=1
 ctl device add nic nobody; refused 'no container nobody' || ok=1
-ctl device add -p 1:2 disk "$work/disk.img"; refused 'only for a nic' || ok=1
+ctl device add -p 1:2 disk "$work/disk.img"; refused '-p: only for a nic' || ok=1
+ctl device add --ip 10.1.2.3/24 share "$work/dir"; refused '--ip: only for a nic' || ok=1
 ctl device rm nobody; refused 'no device nobody' || ok=1
 for v in "$work/dir" "$work/dir:x" "$work/dir:/x:y" ":/x" "$work/dir:/../x"; do ctl create -v "$v" "$image"; refused "-v $v" || ok=1; done
 ctl create -v "$work/nothing:/x" "$image"; refused "$work/nothing" 'No such file' || ok=1
 ctl create -v nobody:/x "$image"; refused 'no device nobody' || ok=1
 for p in x 80 0:80 80:0 80:80/sctp 65536:80 x:80:80 1.2.3.4.5:80:80; do ctl create -p "$p" "$image"; refused "-p $p" || ok=1; done
+for a in x 10.1.2.3 10.1.2/24 '10.1.2.3/24,' 10.1.2.3/24x 10.1.2.3/24,10.1.2.1x; do ctl create --ip "$a" "$image"; refused "--ip $a: not ADDRESS/" || ok=1; done
+for a in 10.1.2.3/3 10.1.2.3/30; do ctl create --ip "$a" "$image"; refused "--ip $a: PREFIX" || ok=1; done
+for a in 10.1.2.0/24 10.1.2.255/24 10.1.2.3/24,10.1.3.1 10.1.2.3/24,10.1.2.3 10.1.2.3/24,10.1.2.0; do
+	ctl create --ip "$a" "$image"
+	refused "--ip $a: not two hosts" || ok=1
+done
 ctl stop nobody; refused 'no container nobody' || ok=1
 ctl stop --time x nobody; refused --time || ok=1
 result $ok "errors of every verb and option"
@@ -113,10 +120,18 @@ ctl run --in dev -d --name web -p "$((port + 1)):80" -p "$((port + 2)):53/udp" "
 	ctl exec web busybox httpd -p 80 -h /etc && [ "$(busybox wget -q -O - "http://127.0.0.1:$((port + 1))/not-executable")" = data ]
 result $? "-p: a port of this machine leads to the container"
 ctl rm -f web
-ctl create --name late "$image" sh -c 'trap "exit 0" TERM; while :; do :; done' && ctl start late && ctl device add --name eth nic late && ctl exec late busybox wget -q -O - "http://10.0.2.2:$port/" &&
-	says 'from the host' && ctl device rm eth && ctl exec late busybox wget -q -O - "http://10.0.2.2:$port/"
+ctl run --in dev -d --name web --ip 172.20.5.9/16,172.20.0.1 -p "$((port + 1)):80" "$image" sh -c 'while :; do :; done' && says web && ctl device ls &&
+	grep -qE '^nic-[0-9]+ +nic +ready +web +172\.20\.5\.9 ' "$work/out" && ctl exec web busybox ip -o -4 addr show eth0 &&
+	grep -qF ' inet 172.20.5.9/16 ' "$work/out" && ctl exec web busybox ip route && grep -q '^default via 172\.20\.0\.1 ' "$work/out" &&
+	ctl exec web busybox wget -q -O - "http://172.20.0.1:$port/" && says 'from the host' &&
+	ctl exec web busybox httpd -p 80 -h /etc && [ "$(busybox wget -q -O - "http://127.0.0.1:$((port + 1))/not-executable")" = data ]
+result $? "--ip: the address, prefix and gateway that are wished for, where -p leads as well"
+ctl rm -f web
+ctl create --name late "$image" sh -c 'trap "exit 0" TERM; while :; do :; done' && ctl start late && ctl device add --name eth --ip 10.9.8.2/29 nic late && ctl exec late busybox ip route &&
+	grep -q '^default via 10\.9\.8\.3 ' "$work/out" && ctl exec late busybox wget -q -O - "http://10.9.8.3:$port/" &&
+	says 'from the host' && ctl device rm eth && ctl exec late busybox wget -q -O - "http://10.9.8.3:$port/"
 [ $code -eq 1 ] && ctl rm -f late && [ $code -eq 0 ]
-result $? "device add nic: plugged into a container that runs, and unplugged"
+result $? "device add nic: plugged into a container that runs, its gateway not its own address; and unplugged"
 # Those that were refused come before it.
 ctl events --json && grep -m 1 '"event":"device' "$work/out" | grep -qF '"event":"device-add","device":"data","kind":"disk","source":"'"$work/disk.img"'"}' &&
 	grep -qF '"event":"device-add","device":"eth","kind":"nic"}' "$work/out" && grep -qF '"event":"device-remove","device":"eth","kind":"nic"}' "$work/out"

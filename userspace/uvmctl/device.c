@@ -167,7 +167,7 @@ static int plug(struct devices *d, struct device *dev, const struct device_reque
 		return dev->share ? 0 : -1;
 	case DEVICE_NIC:
 		nic_network(r->container, network);
-		return nic_add(&dev->nic, d->guest, d->vm, dev->nic.port, network, r->publish, err);
+		return nic_add(&dev->nic, d->guest, d->vm, dev->nic.port, network, r->address, r->publish, err);
 	}
 	return -1;
 }
@@ -377,7 +377,7 @@ static struct json_object *describe(const struct device *dev)
 	if (*dev->path)
 		set_string(o, "path", dev->path);
 	if (dev->kind == DEVICE_NIC)
-		set_string(o, "address", dev->nic.address);
+		set_string(o, "address", dev->nic.address.own);
 	if (json_object_deep_copy(dev->users, &users, NULL) == 0)
 		json_object_object_add(o, "users", users);
 	return o;

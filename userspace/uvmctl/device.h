@@ -69,7 +69,8 @@ struct device_request {
 	int fd;			     /* of a disk and PMEM; stays the caller's */
 	bool read_only, raw;	     /* raw: a disk that is not mounted */
 	const char *container;	     /* its first user; an interface is in its network */
-	struct json_object *publish; /* of an interface */
+	const char *address;	     /* of an interface; NULL: one is made up */
+	struct json_object *publish; /* the same */
 };
 
 /* Plug it in. *@path and *@name (may be NULL) get what it has. -1 with @err, and nothing is left of it but what `device ls` shows. */

@@ -93,8 +93,11 @@ static int plug(struct nic *n, struct json_object *list, struct gcs_error *err)
 	char text[32];
 
 	set_string(o, "type", "user");
-	snprintf(text, sizeof(text), "10.0.%u.0/24", FIRST_NET + n->port);
-	set_string(o, "net", text);
+	set_string(o, "net", n->address.network);
+	set_string(o, "host", n->address.gateway);
+	set_string(o, "dns", n->address.dns);
+	/* Nobody asks its DHCP server; that is where it forwards ports to. */
+	set_string(o, "dhcpstart", n->address.own);
 	json_object_object_add(o, "hostfwd", list);
 	if (qmp_execute(n->qmp, "netdev_add", o, -1, err) < 0)
 		return -1;
@@ -119,21 +122,19 @@ static int plug(struct nic *n, struct json_object *list, struct gcs_error *err)
 static struct json_object *settings(struct nic *n)
 {
 	struct json_object *s = json_object_new_object(), *list, *o;
-	char text[32];
+	char text[18];
 
 	mac(n, text);
 	set_string(s, "MacAddress", text);
-	snprintf(text, sizeof(text), "10.0.%u.3", FIRST_NET + n->port);
-	set_string(s, "DNSServerList", text);
+	set_string(s, "DNSServerList", n->address.dns);
 	o = json_object_new_object();
-	set_string(o, "IPAddress", n->address);
-	set_number(o, "PrefixLength", 24);
+	set_string(o, "IPAddress", n->address.own);
+	set_number(o, "PrefixLength", n->address.prefix);
 	list = json_object_new_array();
 	json_object_array_add(list, o);
 	json_object_object_add(s, "IPConfigs", list);
 	o = json_object_new_object();
-	snprintf(text, sizeof(text), "10.0.%u.2", FIRST_NET + n->port);
-	set_string(o, "NextHop", text);
+	set_string(o, "NextHop", n->address.gateway);
 	set_string(o, "DestinationPrefix", "0.0.0.0/0");
 	/* Default routes of several interfaces must not be the same. */
 	set_number(o, "Metric", n->port + 1);
@@ -143,15 +144,18 @@ static struct json_object *settings(struct nic *n)
 	return s;
 }
 
-int nic_add(struct nic *n, struct guest *g, struct vm *vm, unsigned int port, const char *network, struct json_object *publish,
-	    struct gcs_error *err)
+int nic_add(struct nic *n, struct guest *g, struct vm *vm, unsigned int port, const char *network, const char *address,
+	    struct json_object *publish, struct gcs_error *err)
 {
 	struct json_object *list;
+	char own[32];
 
 	*n = (struct nic){ .guest = g, .qmp = vm_qmp(vm), .port = port };
 	snprintf(n->network, sizeof(n->network), "%s", network);
 	snprintf(n->id, sizeof(n->id), "6763732d-6e69-6300-8000-%012x", port);
-	snprintf(n->address, sizeof(n->address), "10.0.%u.15", FIRST_NET + port);
+	snprintf(own, sizeof(own), "10.0.%u.15/24", FIRST_NET + port);
+	if (nic_address_parse(address ?: own, &n->address, err) < 0)
+		return -1;
 	list = forwards(publish, err);
 	if (!list || plug(n, list, err) < 0)
 		return -1;

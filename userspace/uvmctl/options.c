@@ -20,7 +20,7 @@
 
 enum { OPT_CPUS = 256, OPT_MEMORY, OPT_JSON, OPT_TIMING, OPT_NO_KMOD, OPT_SCRATCH, OPT_UVM, OPT_ACCEL, OPT_VSOCK, OPT_KERNEL_ARGS,
        OPT_BOOT_TIMEOUT, OPT_LOG, OPT_DEBUG, OPT_IN, OPT_NAME, OPT_POD, OPT_ENTRYPOINT, OPT_PLATFORM, OPT_MAX_SIZE, OPT_LAYERS,
-       OPT_VERITY, OPT_CPU_LIMIT, OPT_PIDS_LIMIT, OPT_TIMELINE, OPT_NET, OPT_TIME, OPT_RO, OPT_RAW, OPT_PLOT, OPT_FOR,
+       OPT_VERITY, OPT_CPU_LIMIT, OPT_PIDS_LIMIT, OPT_TIMELINE, OPT_NET, OPT_IP, OPT_TIME, OPT_RO, OPT_RAW, OPT_PLOT, OPT_FOR,
        OPT_HELP };
 
 #define VM (VERB_RUN | VERB_UP)
@@ -59,6 +59,7 @@ static const struct {
 	{ 'a', "attach", NULL, VERB_START, "pass on its streams, exit with its exit code" },
 	{ 'v', "volume", "V", CREATES, "SOURCE:PATH[:ro]: a directory, a disk's file or node, or a device by its name, on PATH" },
 	{ OPT_NET, "net", NULL, CREATES, "a network interface, through this machine" },
+	{ OPT_IP, "ip", "A", CREATES | VERB_DEVICE_ADD, NIC_ADDRESS_SYNTAX " of the interface; implies --net" },
 	{ 'p', "publish", "P", CREATES | VERB_DEVICE_ADD, NIC_PUBLISH_SYNTAX ": that port leads to it; implies --net" },
 	{ OPT_TIME, "time", "S", VERB_STOP, "seconds until it is killed (10)" },
 	{ OPT_SCRATCH, "scratch", "SIZE", CREATES, "size of the writable disk (1G)" },
@@ -357,6 +358,10 @@ static int parse_one(int opt, struct options *o)
 		return 0;
 	case OPT_NET:
 		o->net = true;
+		return 0;
+	case OPT_IP:
+		o->net = true;
+		o->address = optarg;
 		return 0;
 	case OPT_TIME:
 		return number("--time", optarg, 0, 86400, &o->stop_s);

@@ -50,6 +50,7 @@ struct options {
 	struct spec_limits limits;
 	const char *volumes[VOLUMES_MAX + 1], *publish[PUBLISH_MAX + 1];
 	bool net;
+	const char *address; /* of the interface; NULL: one is made up */
 	unsigned int stop_s;
 
 	/* Devices. */

@@ -24,7 +24,7 @@ int serve_device_add(struct client *client, struct json_object *request, struct 
 	struct device_request r = { .name = get_string(request, "name"), .source = get_string(request, "source"),
 				    .path = get_string(request, "path"), .fd = client->fds.count ? client->fds.fds[0] : -1,
 				    .read_only = get_bool(request, "read_only"), .raw = get_bool(request, "raw"),
-				    .publish = get_array(request, "publish") };
+				    .address = get_string(request, "address"), .publish = get_array(request, "publish") };
 	int kind = device_kind_by_name(get_string(request, "kind") ?: "");
 	char name[65], path[128], id[65];
 

@@ -20,6 +20,8 @@ static int describe(const struct options *o, int kind, struct json_object *reque
 
 	if (kind != DEVICE_DISK && o->raw)
 		return gcs_fail(err, EINVAL, HR_FAIL, "--raw: only for a disk");
+	if (kind != DEVICE_NIC && o->address)
+		return gcs_fail(err, EINVAL, HR_FAIL, "--ip: only for a nic");
 	if (kind != DEVICE_NIC && *o->publish)
 		return gcs_fail(err, EINVAL, HR_FAIL, "-p: only for a nic");
 	if (path && (kind == DEVICE_NIC || o->raw))
@@ -30,6 +32,8 @@ static int describe(const struct options *o, int kind, struct json_object *reque
 		set_string(request, "path", path);
 	if (kind == DEVICE_NIC) {
 		set_string(request, "container", source);
+		if (o->address)
+			set_string(request, "address", o->address);
 		json_object_object_add(request, "publish", strings(o->publish));
 		return 0;
 	}

@@ -85,9 +85,11 @@ int volumes_open(const struct options *o, struct volumes *v, struct json_object 
 
 	json_object_object_add(request, "volumes", list);
 	set_bool(request, "net", o->net);
+	if (o->address)
+		set_string(request, "address", o->address);
 	json_object_object_add(request, "publish", strings(o->publish));
 	if (o->net && o->pod)
-		return gcs_fail(err, EINVAL, HR_FAIL, "--net, -p: the network is the pod's, which `uvmctl pod create --net` makes with one");
+		return gcs_fail(err, EINVAL, HR_FAIL, "--net, --ip, -p: the network is the pod's, which `uvmctl pod create --net` makes with one");
 	for (const char *const *text = o->volumes; *text; text++)
 		if (parse(*text, v, list, err) < 0)
 			return -1;
@@ -146,7 +148,8 @@ static int plug(struct devices *d, const char *container, struct json_object *vo
 int volumes_plug(struct devices *d, const char *container, struct json_object *request, const struct control_fds *fds,
 		 struct json_object *mounts, struct gcs_error *err)
 {
-	const struct device_request nic = { .kind = DEVICE_NIC, .container = container, .publish = get_array(request, "publish") };
+	const struct device_request nic = { .kind = DEVICE_NIC, .container = container,
+					    .address = get_string(request, "address"), .publish = get_array(request, "publish") };
 	struct json_object *list = get_array(request, "volumes");
 	unsigned int at = fds->count - volumes_disks(request);
 
