@@ -25,6 +25,7 @@ $(T)/boot_test: $(call obj,selftests/vm/boot_test.c) $(B)/lib/libgcs.a
 
 SAN := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 $(T)/unit/test_layer: PKG_LIBS += $(IMAGE_LIBS)
+$(T)/unit/test_trace: PKG_LIBS += -lm
 # What a test needs of libgcs and of the agent is taken out of this; a test may define a function itself instead.
 # Sources of other programs are named in the test: "// unit-sources: FILE..."
 UNIT_SRC := $(LIB_SRC) $(filter-out %/main.c,$(AGENT_SRC))

@@ -90,16 +90,16 @@ static double parse_time(const char *text)
 /* The end of a process, with what gcs.ko has counted. */
 static void describe_end(struct trace_span *span, struct json_object *o)
 {
-	size_t n;
+	char carried[64] = "", lost[32] = "";
 
 	span->lane = LANE_CONTAINER;
-	n = (size_t)snprintf(span->name, sizeof(span->name), "process %" PRId64 " ended with %" PRId64, get_number(o, "pid"),
-			     get_number(o, "exitCode"));
 	if (json_object_object_get_ex(o, "bytesOut", NULL))
-		n += (size_t)snprintf(span->name + n, sizeof(span->name) - n, ": %" PRId64 " bytes in, %" PRId64 " out",
-				      get_number(o, "bytesIn"), get_number(o, "bytesOut"));
+		snprintf(carried, sizeof(carried), ": %" PRId64 " bytes in, %" PRId64 " out", get_number(o, "bytesIn"), get_number(o, "bytesOut"));
 	if (get_number(o, "bytesLost"))
-		snprintf(span->name + n, sizeof(span->name) - n, ", %" PRId64 " lost", get_number(o, "bytesLost"));
+		snprintf(lost, sizeof(lost), ", %" PRId64 " lost", get_number(o, "bytesLost"));
+	if ((size_t)snprintf(span->name, sizeof(span->name), "process %" PRId64 " ended with %" PRId64 "%s%s", get_number(o, "pid"),
+			     get_number(o, "exitCode"), carried, lost) >= sizeof(span->name))
+		strcpy(span->name + sizeof(span->name) - sizeof("..."), "...");
 }
 
 void trace_log_line(const char *line)
