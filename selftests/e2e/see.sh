@@ -3,7 +3,7 @@
 #
 # What is to be seen of a UVM: events of its memory, limits of containers. Needs root.
 . "$(dirname "$0")/lib.sh"
-plan 9
+plan 10
 make_image "$work/image"
 mke2fs -q -t ext4 -d "$work/image" "$work/image.ext4" 64M > "$work/out"
 image=$work/image.ext4
@@ -34,6 +34,19 @@ result $code "--memory-limit, --cpu-limit and --pids-limit are the container's c
 ctl stats --plot "$work/stats.svg" --for 2 && xmllint --noout "$work/stats.svg" && [ "$(grep -c '>less</text>' "$work/stats.svg")" -eq 2 ] &&
 	grep -q '>memory, MiB</text>' "$work/stats.svg" && grep -q '<path .*d=.M.*L' "$work/stats.svg"
 result $? "stats --plot: a line for the container's processor time, and one for its memory"
+# Another one of its name has used less than it had: that is not the most that there is.
+"$uvmctl" stats --for 120 > "$work/pipe" &
+follower=$!
+exec 6< "$work/pipe"
+timeout "$limit" grep -q -m 1 '^less .*%' <&6
+kill -STOP $follower
+ctl rm -f less && ctl create --name less -i "$image" sh -c 'read -r x' && ctl start less
+kill -CONT $follower
+timeout "$limit" grep -m 1 '^less .* 0\.[0-9]* s ' <&6 > "$work/row"
+kill $follower
+exec 6<&-
+[ -s "$work/row" ] && ! grep -qE '[0-9]{7}' "$work/row"
+result $? "stats: another container of the same name"
 timeout -k 5 "$limit" env PATH=/nowhere "$uvmctl" stats --plot "$work/none.svg" --for 1 2> "$work/err"
 [ $? -eq 125 ] && grep -q 'none.svg: apt-get install gnuplot-nox: start gnuplot: No such file' "$work/err" && [ ! -e "$work/none.svg" ]
 result $? "stats --plot without gnuplot"

@@ -57,7 +57,8 @@ static struct json_object *row_of(struct json_object *c, struct json_object *bef
 	json_object_object_get_ex(c, "statistics", &m);
 	ns = NUMBER(m, "cpu", "usage", "total");
 	set_string(row, "name", name);
-	if (before && json_object_object_get_ex(before, name, &old)) {
+	/* Less than before: it is another container of this name. */
+	if (before && json_object_object_get_ex(before, name, &old) && ns >= json_object_get_uint64(old)) {
 		snprintf(text, sizeof(text), "%.1f%%", (double)(ns - json_object_get_uint64(old)) / 1e4 / ms);
 		set_string(row, "cpu", text);
 	}
