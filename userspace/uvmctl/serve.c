@@ -67,7 +67,7 @@ static const struct {
 	{ "kill", serve_kill, false },		 { "wait", serve_wait, false },
 	{ "rm", serve_rm, false },		 { "ps", serve_ps, false },
 	{ "stats", serve_stats, false },	 { "timeline", serve_timeline, false },
-	{ "stats", serve_stats, false },	 { "stop", serve_stop, false },
+	{ "stop", serve_stop, false },
 	{ "device add", serve_device_add, false }, { "device rm", serve_device_rm, false },
 	{ "device ls", serve_device_ls, false },
 };
