@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The file of events: what is done to containers and devices, and what the guest's log says of their memory. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,15 +25,22 @@ static struct json_object *new_event(const char *event, const char *container)
 	return o;
 }
 
-/* One write, so that lines of several threads do not mix. What the disk does not take is lost. */
+/* One write, so that lines of several threads do not mix. What the disk does not take is lost; a part of a line ends before the next. */
 static void write_event(struct supervisor *s, struct json_object *o)
 {
+	static atomic_bool cut;
 	_cleanup_free_ char *line = NULL;
+	ssize_t length = asprintf(&line, "\n%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	int skip = !atomic_exchange(&cut, false);
+	ssize_t written;
 
-	if (asprintf(&line, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)) < 0)
+	if (length < 0) {
 		line = NULL;
-	else if (write(s->events_fd, line, strlen(line)) < 0)
 		return;
+	}
+	written = write(s->events_fd, line + skip, (size_t)(length - skip));
+	if (written != length - skip && (written > 0 || !skip))
+		atomic_store(&cut, true);
 }
 
 void supervisor_event(struct supervisor *s, const char *event, const char *container, const char *detail, int64_t number)

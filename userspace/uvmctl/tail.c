@@ -83,7 +83,8 @@ static void *run(void *arg)
 		if (n <= 0)
 			return NULL;
 		keep(t, buf, (size_t)n);
-		if (t->echo >= 0 && write(t->echo, buf, (size_t)n) < 0)
+		/* What a full disk does not take is lost; what comes when there is room again is not. */
+		if (t->echo >= 0 && write(t->echo, buf, (size_t)n) < 0 && errno != ENOSPC && errno != EDQUOT)
 			t->echo = -1;
 		if (t->listener.line)
 			tell(t, buf, (size_t)n);

@@ -22,6 +22,7 @@ struct reader {
 	void (*print)(const char *line);
 	char *buf;
 	size_t len, size;
+	bool cut; /* the line's beginning is not there any more */
 };
 
 /* What a guest says is not for the terminal to obey. */
@@ -99,7 +100,20 @@ static void print_event(const char *line)
 	print_members(o, known);
 }
 
-/* Whole lines only; NULs are where the beginning was given back to the disk. */
+/* What has come of a line is kept, in front. NULs are where the beginning was given back to the disk: they take no room. */
+static void keep_rest(struct reader *r, char *rest)
+{
+	char *end = r->buf + r->len, *last = memrchr(rest, '\0', (size_t)(end - rest));
+
+	if (last) {
+		rest = last + 1;
+		r->cut = true;
+	}
+	r->len = (size_t)(end - rest);
+	memmove(r->buf, rest, r->len);
+}
+
+/* Whole lines only. */
 static int print_lines(struct reader *r, struct gcs_error *err)
 {
 	char *end, *line;
@@ -122,12 +136,11 @@ static int print_lines(struct reader *r, struct gcs_error *err)
 		r->len += (size_t)n;
 		for (line = r->buf; (end = memchr(line, '\n', r->len - (size_t)(line - r->buf))); line = end + 1) {
 			*end = '\0';
-			while (line < end && !*line)
-				line++;
-			r->print(line);
+			if (!r->cut && strlen(line) == (size_t)(end - line))
+				r->print(line);
+			r->cut = false;
 		}
-		r->len -= (size_t)(line - r->buf);
-		memmove(r->buf, line, r->len);
+		keep_rest(r, line);
 	}
 	fflush(stdout);
 	return 0;
@@ -166,8 +179,8 @@ static int show(const struct options *o, const char *file, void (*print)(const c
 	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", dir_fd, file);
 	if (fd < 0 || notify < 0 || inotify_add_watch(notify, path, IN_MODIFY) < 0)
 		return gcs_fail(err, errno, HR_FAIL, "the UVM's %s", file);
-	lseek(fd, 0, SEEK_DATA);
 	r.fd = fd;
+	r.cut = lseek(fd, 0, SEEK_DATA) > 0;
 	ret = o->follow ? follow(&r, control, notify, err) : print_lines(&r, err);
 	free(r.buf);
 	return ret;
