@@ -242,11 +242,9 @@ struct vm *vm_start(const struct vm_options *o, struct ports *ports, struct watc
 	if (vm->qmp)
 		return vm;
 	if (err->err == ESHUTDOWN) {
-		_cleanup_free_ char *said = NULL;
+		_cleanup_free_ char *how = vm_ended(vm, -1), *said = vm_messages(vm);
 
-		free(vm_ended(vm, -1));
-		said = vm_messages(vm);
-		gcs_fail(err, 0, HR_FAIL, "QEMU did not start: %s", said);
+		gcs_fail(err, 0, HR_FAIL, "QEMU did not start: %s%s%s", how ?: "", said && *said ? ": " : "", said ?: "");
 	}
 err_start:
 	vm_end(vm, 0);
