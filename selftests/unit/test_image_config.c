@@ -86,4 +86,19 @@ TEST(sizes)
 	}
 }
 
+TEST(numbers)
+{
+	static const char *const bad[] = { "", "x", "-1", "+1", " 1", "4294967296", "99999999999999999999" };
+	const char *text = "4294967295:7";
+	uint32_t n = 0;
+
+	EXPECT_TRUE(number_parse(&text, &n));
+	EXPECT_EQ(UINT32_MAX, n);
+	EXPECT_STREQ(":7", text);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		text = bad[i];
+		EXPECT_FALSE(number_parse(&text, &n)) TH_LOG("%s", bad[i]);
+	}
+}
+
 TEST_HARNESS_MAIN

@@ -14,6 +14,7 @@
 #include <ext2fs/ext2fs.h>
 
 #include "cleanup.h"
+#include "size.h"
 
 #define FILE_MAX (1u << 20)
 
@@ -93,13 +94,7 @@ static char *read_in_image(const struct image *image, const char *path)
 
 static bool number(const char *text, uint32_t *n)
 {
-	unsigned long long v;
-	char *end;
-
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	*n = (uint32_t)v;
-	return *text >= '0' && *text <= '9' && !*end && !errno && v <= UINT32_MAX;
+	return number_parse(&text, n) && !*text;
 }
 
 #define FIELDS 6

@@ -113,16 +113,14 @@ static int wrong(const char *option, const char *value, const char *why)
 	return -1;
 }
 
-static int number(const char *option, const char *text, unsigned long min, unsigned long max, unsigned int *to)
+static int number(const char *option, const char *text, uint32_t min, uint32_t max, unsigned int *to)
 {
-	unsigned long n;
-	char *end;
+	const char *end = text;
+	uint32_t n;
 
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || end == text || *end || n < min || n > max)
+	if (!number_parse(&end, &n) || *end || n < min || n > max)
 		return wrong(option, text, "not a number in range");
-	*to = (unsigned int)n;
+	*to = n;
 	return 0;
 }
 
@@ -219,13 +217,10 @@ static int add_text(const char *option, const char **list, unsigned int max)
 
 int signal_by_name(const char *text)
 {
-	unsigned long n;
-	char *end;
+	uint32_t n;
 
-	if (*text >= '0' && *text <= '9') {
-		n = strtoul(text, &end, 10);
-		return *end || n > 31 ? 0 : (int)n;
-	}
+	if (*text >= '0' && *text <= '9')
+		return number_parse(&text, &n) && !*text && n <= 31 ? (int)n : 0;
 	if (!strncasecmp(text, "SIG", 3))
 		text += 3;
 	for (int i = 1; i <= 31; i++)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Sizes as people write them. */
+/* Sizes and numbers as people write them. */
 #include "size.h"
 
 #include <errno.h>
@@ -29,4 +29,18 @@ const char *size_parse(const char *text, uint64_t unit, uint64_t *to)
 		return "too large";
 	*to = n * unit;
 	return NULL;
+}
+
+bool number_parse(const char **text, uint32_t *n)
+{
+	unsigned long long value;
+	char *end;
+
+	if (**text < '0' || **text > '9')
+		return false;
+	/* What does not fit into it is the largest that there is, which is too large. */
+	value = strtoull(*text, &end, 10);
+	*text = end;
+	*n = (uint32_t)value;
+	return value <= UINT32_MAX;
 }

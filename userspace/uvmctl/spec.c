@@ -3,10 +3,10 @@
 #include "spec.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "jsonset.h"
+#include "size.h"
 
 #define LIST_END NULL
 
@@ -25,34 +25,21 @@ static struct json_object *capabilities(void)
 	return o;
 }
 
-static bool number(const char **text, uint32_t *n)
-{
-	unsigned long value;
-	char *end;
-
-	if (**text < '0' || **text > '9')
-		return false;
-	value = strtoul(*text, &end, 10);
-	*text = end;
-	*n = (uint32_t)value;
-	return value <= UINT32_MAX;
-}
-
 /* One by name the agent looks up, in the container's files. */
 static struct json_object *user_object(const char *text)
 {
 	struct json_object *o = json_object_new_object(), *groups = json_object_new_array();
 	const char *at = text ? text : "0";
 	uint32_t uid = 0, gid = 0, more = 0;
-	bool by_number = number(&at, &uid);
+	bool by_number = number_parse(&at, &uid);
 
 	if (by_number && *at == ':') {
 		at++;
-		by_number = number(&at, &gid);
+		by_number = number_parse(&at, &gid);
 	}
 	while (by_number && *at == ',') {
 		at++;
-		by_number = number(&at, &more);
+		by_number = number_parse(&at, &more);
 		json_object_array_add(groups, json_object_new_int64(more));
 	}
 	if (!by_number || *at) {

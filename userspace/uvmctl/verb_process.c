@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* `uvmctl start`, `attach`, `exec`, `kill`, `wait`, and `run` in a UVM that runs: processes of containers. */
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "cleanup.h"
 #include "client.h"
 #include "jsonset.h"
+#include "size.h"
 #include "verbs.h"
 
 /* Ask, with no answer of interest. */
@@ -53,20 +52,16 @@ int verb_run_in(struct options *o)
 static struct json_object *request_for_process(const struct options *o, const char *verb)
 {
 	struct json_object *request;
-	unsigned long pid = 0;
-	char *end = NULL;
+	const char *end = o->operand_count > 1 ? o->operands[1] : NULL;
+	uint32_t pid = 0;
 
-	if (o->operand_count > 1) {
-		errno = 0;
-		pid = strtoul(o->operands[1], &end, 10);
-		if (errno || *o->operands[1] < '1' || *o->operands[1] > '9' || *end || pid > INT_MAX) {
-			fprintf(stderr, "uvmctl: %s: PID '%s': not a number as `uvmctl ps` shows it\n", verb, o->operands[1]);
-			return NULL;
-		}
+	if (end && (!number_parse(&end, &pid) || *end || !pid || pid > INT_MAX)) {
+		fprintf(stderr, "uvmctl: %s: PID '%s': not a number as `uvmctl ps` shows it\n", verb, o->operands[1]);
+		return NULL;
 	}
 	request = client_new(verb, o->operands[0]);
 	if (pid)
-		set_number(request, "pid", (int64_t)pid);
+		set_number(request, "pid", pid);
 	return request;
 }
 
