@@ -8,11 +8,10 @@ export UVMCTL_STATE=$work/state
 mkdir -m 700 "$UVMCTL_STATE"
 trap '"$uvmctl" down -f > "$work/out" 2>&1; rm -rf "$work"' EXIT
 
-
 # Both at once: each waits for its guest in vain, as long as it waits.
 ok=0
 for name in one two; do
-	ctl up $name && supervisors+=("$("$uvmctl" ls --json | grep -o '"name":"'$name'"[^}]*' | grep -o '"pid":[0-9]*' | cut -d : -f 2)") || ok=1
+	ctl up $name && supervisors+=("$(pid_of $name)") || ok=1
 done
 for pid in "${supervisors[@]}"; do
 	qemus+=("$(pgrep -P "$pid" qemu)")

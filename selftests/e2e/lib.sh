@@ -73,6 +73,9 @@ says() { [ "$(cat "$work/out")" = "$1" ] || { echo "# \"$1\" expected"; sed 's/^
 # refused WORD...: uvmctl itself says no, in these words
 refused() { [ "$code" -eq 125 ] && said "$@"; }
 
+# pid_of UVM: its supervisor, as it tells whoever asks
+pid_of() { "$uvmctl" ls --json | grep -o '"name":"'"$1"'"[^}]*' | grep -o '"pid":[0-9]*' | cut -d : -f 2; }
+
 # gone PID: wait for the end of a process that is not the shell's
 gone() { timeout 60 tail -s 0.1 --pid="$1" -f /dev/null; }
 

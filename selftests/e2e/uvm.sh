@@ -17,8 +17,6 @@ mkdir "$work/small"
 mount -t tmpfs -o size=192M tmpfs "$work/small"
 trap 'kill_all; umount -l "$work/small"; rm -rf "$work"' EXIT
 
-# supervisors; their directories tell, and whoever asks
-pid_of() { "$uvmctl" ls --json | grep -o '"name":"'"$1"'"[^}]*' | grep -o '"pid":[0-9]*' | cut -d : -f 2; }
 kill_all() {
 	for name in $("$uvmctl" ls | awk 'NR > 1 { print $1 }'); do "$uvmctl" down -f "$name"; done
 }
