@@ -3,8 +3,10 @@
  * init (boot-and-image.md 2): each option, step and rule of failure. It is PID 1 of namespaces of its own, on a root file system in
  * memory that has busybox, as in the initrd. That the VM itself comes up with it boot_test shows.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -14,7 +16,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/seccomp.h>
 
 #include "child.h"
 #include "host_io.h"
@@ -71,8 +75,24 @@ static int enter(void *arg)
 	return chdir(ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0 ? 97 : 0;
 }
 
+/* The same on a kernel without eBPF. */
+static int enter_without_bpf(void *arg)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bpf, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = 4, .filter = code };
+	int ret = enter(arg);
+
+	return ret ? ret : prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? 96 : 0;
+}
+
 /* Start init with these words. */
-#define START(...) child_start(&self->child, (char *[]){ "/init", ##__VA_ARGS__, NULL }, enter, NULL)
+#define START_IN(enter, ...) child_start(&self->child, (char *[]){ "/init", ##__VA_ARGS__, NULL }, enter, NULL)
+#define START(...) START_IN(enter, ##__VA_ARGS__)
 
 /* Let it end: status and output, which is compared. */
 static void expect_end(struct __test_metadata *_metadata, struct child *c, int status, const char *output)
@@ -176,6 +196,25 @@ TEST_F(init, cgroups_are_of_the_version_that_is_asked_for_with_all_controllers)
 			       "grep -c '^cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec' /proc/mounts; read all < /sys/fs/cgroup/cgroup.controllers; "
 			       "read on < /sys/fs/cgroup/cgroup.subtree_control; test \"$all\" = \"$on\" || echo $on");
 	expect_end(_metadata, &self->child, 0, "1\ninit: sh ended with status 0\n");
+}
+
+/* The VM itself has version 2, and so all controllers but the one that it gives away for this test. */
+TEST_F(init, without_ebpf_for_devices_cgroups_are_version_1)
+{
+	char *out;
+
+	if (shell("grep -qw hcsshim.cgroup=v1 /proc/cmdline"))
+		SKIP(return, "version 1 is asked for");
+	/* What a cgroup has stays in version 2. */
+	ASSERT_TRUE(shell("echo -rdma > /sys/fs/cgroup/cgroup.subtree_control && mkdir -p /sys/fs/cgroup/init_test"));
+	START_IN(enter_without_bpf, "sh", "-c", "while read dev at type how; do echo \"$dev $at $type\"; done < /proc/mounts; test -e /sys/fs/cgroup/rdma/tasks");
+	EXPECT_EQ(0, child_end(&self->child, &out)) TH_LOG("%s", out);
+	EXPECT_NE(NULL, strstr(out, "cgroup_root /sys/fs/cgroup tmpfs\n")) TH_LOG("%s", out);
+	EXPECT_NE(NULL, strstr(out, "rdma /sys/fs/cgroup/rdma cgroup\n")) TH_LOG("%s", out);
+	EXPECT_EQ(NULL, strstr(out, "cgroup2")) TH_LOG("%s", out);
+	EXPECT_NE(NULL, strstr(out, "init: cgroup controller memory: Device or resource busy\n")) TH_LOG("%s", out);
+	EXPECT_EQ(0, rmdir("/sys/fs/cgroup/init_test"));
+	free(out);
 }
 
 TEST_F(init, with_w_etc_and_var_are_writable_over_what_was_there)
