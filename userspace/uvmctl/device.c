@@ -29,6 +29,11 @@ int device_kind_by_name(const char *name)
 	return -1;
 }
 
+bool device_kind_is_disk(int kind)
+{
+	return kind == DEVICE_DISK || kind == DEVICE_PMEM;
+}
+
 void devices_init(struct devices *d, struct vm *vm, struct guest *guest, struct disks *disks)
 {
 	*d = (struct devices){ .vm = vm, .guest = guest, .disks = disks };
@@ -221,7 +226,7 @@ static int finish_adding(struct devices *d, struct device *dev, const struct dev
 static int look_at_source(const struct device_request *r, struct stat *st, struct gcs_error *err)
 {
 	*st = (struct stat){ 0 };
-	if (r->fd >= 0 ? fstat(r->fd, st) : r->kind == DEVICE_SHARE ? stat(r->source, st) : 0)
+	if (device_kind_is_disk((int)r->kind) ? fstat(r->fd, st) : r->kind == DEVICE_SHARE ? stat(r->source, st) : 0)
 		return gcs_fail(err, errno, HR_FAIL, "%s", r->source);
 	if (r->kind == DEVICE_SHARE && !S_ISDIR(st->st_mode))
 		return gcs_fail(err, ENOTDIR, HR_FAIL, "share %s", r->source);

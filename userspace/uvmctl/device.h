@@ -96,5 +96,7 @@ struct json_object *devices_describe(struct devices *d);
 const char *device_kind_name(enum device_kind kind);
 /* -1: there is no such kind. */
 int device_kind_by_name(const char *name);
+/* Is its source a file or a block device, which comes as a descriptor? */
+bool device_kind_is_disk(int kind);
 
 #endif

@@ -79,17 +79,24 @@ static bool is_of(const struct disk *disk, const struct stat *st)
 	return disk->dev == st->st_dev && disk->ino == st->st_ino;
 }
 
+/* The plugged device of this file, mounted or not, or NULL. QEMU holds the file, so that no other one can become the same. */
+static struct disk *find_pmem(struct disks *d, const struct stat *st)
+{
+	for (struct disk *disk = d->pmem; disk < d->pmem + d->pmem_count; disk++)
+		if (is_of(disk, st))
+			return disk;
+	return NULL;
+}
+
 static struct disk *find_layer(struct disks *d, const struct stat *st)
 {
-	struct disk *first = &d->table[0][0];
+	struct disk *first = &d->table[0][0], *pmem;
 
 	for (struct disk *disk = first; disk < first + DISKS_SCSI; disk++)
 		if (disk->mounted && disk->layer && is_of(disk, st))
 			return disk;
-	for (struct disk *disk = d->pmem; disk < d->pmem + d->pmem_count; disk++)
-		if (disk->mounted && disk->layer && is_of(disk, st))
-			return disk;
-	return NULL;
+	pmem = find_pmem(d, st);
+	return pmem && pmem->mounted && pmem->layer ? pmem : NULL;
 }
 
 static struct disk *add_scsi_layer(struct disks *d, int fd, const struct stat *st, struct gcs_error *err)
@@ -116,32 +123,20 @@ static int wait_for_driver(struct disks *d, struct gcs_error *err)
 	return guest_mount(d->guest, &empty, err) < 0 ? -1 : guest_unmount(d->guest, &empty, err);
 }
 
-/* Who has this file as PMEM now, or NULL. */
-static struct disk *pmem_user(struct disks *d, const struct stat *st)
+/* Can this file, whose device is @plugged, be mounted as PMEM now? */
+static bool can_be_pmem(const struct disks *d, const struct disk *plugged, const struct stat *st)
 {
-	for (struct disk *disk = d->pmem; disk < d->pmem + d->pmem_count; disk++)
-		if (disk->mounted && is_of(disk, st))
-			return disk;
-	return NULL;
+	return plugged ? !plugged->mounted : d->pmem_count < VM_PMEM_DEVICES && (uint64_t)st->st_size % DISK_UNIT == 0;
 }
 
-/* Was it before, or is there room for one more? */
-static bool can_be_pmem(const struct disks *d, const struct stat *st)
-{
-	for (const struct disk *disk = d->pmem; disk < d->pmem + d->pmem_count; disk++)
-		if (is_of(disk, st))
-			return true;
-	return d->pmem_count < VM_PMEM_DEVICES && (uint64_t)st->st_size % DISK_UNIT == 0;
-}
-
-/* The device of this file, plugged if it is not. QEMU holds the file, so that no other one can become the same. */
+/* The device of this file, plugged if it is not. */
 static struct disk *plug_pmem(struct disks *d, int fd, const struct stat *st, struct gcs_error *err)
 {
-	struct disk *disk = d->pmem;
+	struct disk *disk = find_pmem(d, st);
 
-	for (; disk < d->pmem + d->pmem_count; disk++)
-		if (is_of(disk, st))
-			return disk;
+	if (disk)
+		return disk;
+	disk = &d->pmem[d->pmem_count];
 	if (vm_need_pmem(d->vm, err) < 0 || (!d->pmem_count && wait_for_driver(d, err) < 0))
 		return NULL;
 	*disk = (struct disk){ .dev = st->st_dev, .ino = st->st_ino, .guest = { .pmem = true, .lun = d->pmem_count + 1 } };
@@ -185,7 +180,7 @@ struct disk *disks_add_layer(struct disks *d, int fd, bool pmem, struct gcs_erro
 	disk = find_layer(d, &st);
 	if (disk)
 		disk->users++;
-	else if (pmem && can_be_pmem(d, &st) && !pmem_user(d, &st))
+	else if (pmem && can_be_pmem(d, find_pmem(d, &st), &st))
 		disk = add_pmem(d, fd, &st, NULL, err);
 	else
 		disk = add_scsi_layer(d, fd, &st, err);
@@ -225,7 +220,7 @@ struct disk *disks_add_volume(struct disks *d, int fd, const char *path, bool re
 
 struct disk *disks_add_pmem(struct disks *d, int fd, const char *path, struct gcs_error *err)
 {
-	struct disk *disk = NULL;
+	struct disk *disk = NULL, *plugged;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0) {
@@ -237,9 +232,10 @@ struct disk *disks_add_pmem(struct disks *d, int fd, const char *path, struct gc
 		return NULL;
 	}
 	pthread_mutex_lock(&d->lock);
-	if (pmem_user(d, &st))
-		gcs_fail(err, EBUSY, HR_FAIL, "attach PMEM: the file is PMEM already, and mounted on %s", pmem_user(d, &st)->mount_path);
-	else if (!can_be_pmem(d, &st))
+	plugged = find_pmem(d, &st);
+	if (plugged && plugged->mounted)
+		gcs_fail(err, EBUSY, HR_FAIL, "attach PMEM: the file is PMEM already, and mounted on %s", plugged->mount_path);
+	else if (!can_be_pmem(d, plugged, &st))
 		gcs_fail(err, ENOSPC, HR_FAIL, "attach PMEM: all %d devices are taken", VM_PMEM_DEVICES);
 	else
 		disk = add_pmem(d, fd, &st, path, err);

@@ -28,7 +28,7 @@ int serve_device_add(struct client *client, struct json_object *request, struct 
 	int kind = device_kind_by_name(get_string(request, "kind") ?: "");
 	char name[65], path[128], id[65];
 
-	if (kind < 0 || ((kind == DEVICE_DISK || kind == DEVICE_PMEM) != (r.fd >= 0)) || (kind != DEVICE_NIC && !r.source))
+	if (kind < 0 || device_kind_is_disk(kind) != (r.fd >= 0) || (kind != DEVICE_NIC && !r.source))
 		return gcs_fail(err, 0, HR_FAIL, "device add: the request is not complete");
 	r.kind = (enum device_kind)kind;
 	if (kind == DEVICE_NIC) {

@@ -37,7 +37,7 @@ static int describe(const struct options *o, int kind, struct json_object *reque
 		json_object_object_add(request, "publish", strings(o->publish));
 		return 0;
 	}
-	if (kind == DEVICE_DISK || kind == DEVICE_PMEM) {
+	if (device_kind_is_disk(kind)) {
 		*disk = volume_open_disk(source, o->read_only || kind == DEVICE_PMEM, &absolute, err);
 		if (*disk < 0)
 			return -1;
