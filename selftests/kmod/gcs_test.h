@@ -442,6 +442,14 @@ static inline void finish_all(int dev)
 	close(events.fd);
 }
 
+/* The beginning of test @name: the device. */
+static inline int test_device(const char *name)
+{
+	say(name);
+	signal(SIGPIPE, SIG_IGN);
+	return gcs_device();
+}
+
 /* The fixture of tests that want the device, its list and its events; @finish ends what a test has left. */
 #define GCS_FIXTURE(fixture, finish)				\
 	FIXTURE(fixture) {					\
@@ -451,9 +459,7 @@ static inline void finish_all(int dev)
 								\
 	FIXTURE_SETUP(fixture)					\
 	{							\
-		say(_metadata->name);				\
-		signal(SIGPIPE, SIG_IGN);			\
-		self->dev = gcs_device();			\
+		self->dev = test_device(_metadata->name);	\
 		ASSERT_LE(0, self->dev);			\
 		ASSERT_EQ(0, nl_open(&self->nl, false));	\
 		ASSERT_EQ(0, nl_open(&self->events, true));	\
@@ -476,9 +482,7 @@ static inline void finish_all(int dev)
 												\
 	FIXTURE_SETUP(fixture)									\
 	{											\
-		say(_metadata->name);								\
-		signal(SIGPIPE, SIG_IGN);							\
-		self->dev = gcs_device();							\
+		self->dev = test_device(_metadata->name);						\
 		ASSERT_LE(0, self->dev);							\
 		self->w = stream_pair(self->dev, GCS_STREAM_WRITE, &self->w_host, &self->w_id);	\
 		ASSERT_LE(0, self->w);								\

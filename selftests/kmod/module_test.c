@@ -35,9 +35,7 @@ FIXTURE(module) {
 
 FIXTURE_SETUP(module)
 {
-	say(_metadata->name);
-	signal(SIGPIPE, SIG_IGN);
-	self->dev = gcs_device();
+	self->dev = test_device(_metadata->name);
 	ASSERT_LE(0, self->dev);
 	finish_all(self->dev);
 	ASSERT_EQ(0, nl_open(&self->events, true));

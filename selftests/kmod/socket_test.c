@@ -13,9 +13,7 @@ FIXTURE(socket) {
 
 FIXTURE_SETUP(socket)
 {
-	say(_metadata->name);
-	signal(SIGPIPE, SIG_IGN);
-	self->dev = gcs_device();
+	self->dev = test_device(_metadata->name);
 	ASSERT_LE(0, self->dev);
 	ASSERT_EQ(0, nl_open(&self->events, true));
 }

@@ -361,9 +361,7 @@ FIXTURE_VARIANT_ADD(freeze, v1) { .v1 = true };
 
 FIXTURE_SETUP(freeze)
 {
-	say(_metadata->name);
-	signal(SIGPIPE, SIG_IGN);
-	self->dev = gcs_device();
+	self->dev = test_device(_metadata->name);
 	ASSERT_LE(0, self->dev);
 	self->v1 = variant->v1;
 	if (self->v1) {
@@ -372,7 +370,7 @@ FIXTURE_SETUP(freeze)
 			SKIP(_exit(255), "no cgroup v1 freezer: %s", strerror(errno));
 	}
 	if (mkdir(self->v1 ? V1 : V2, 0700) && errno != EEXIST)
-		SKIP(return, "no cgroup: %s", strerror(errno));
+		SKIP(_exit(255), "no cgroup: %s", strerror(errno));
 	self->w = stream_pair(self->dev, GCS_STREAM_WRITE, &self->w_host, NULL);
 	self->r = stream_pair(self->dev, GCS_STREAM_READ, &self->r_host, NULL);
 	ASSERT_LE(0, self->w);
