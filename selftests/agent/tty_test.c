@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -441,17 +442,51 @@ TEST_F_TIMEOUT(tty_exec, without_stdout_there_are_no_keys, 180)
 
 #define MANY 8
 
-/* The thread that lets go of files is the one that answers this. */
+/* The thread that lets go of all files but masters is the one that answers this. */
 static void settle(struct host *h, const char *id, int64_t init)
 {
 	if (host_call(h, MSG_WAIT_FOR_PROCESS, id, ",\"ProcessId\":%d,\"TimeoutInMs\":1", (int)init) != E_TIMEOUT)
 		host_fail(h, "the init has ended");
 }
 
+/* Returns an inotify descriptor that tells of the terminals of the VM and of the container with @init. */
+static int watch_terminals(struct host *h, int64_t init)
+{
+	int fd = inotify_init1(IN_CLOEXEC);
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/root/dev/pts", (int)init);
+	if (inotify_add_watch(fd, "/dev/pts", IN_CREATE | IN_DELETE) < 0 || inotify_add_watch(fd, path, IN_CREATE | IN_DELETE) < 0)
+		host_fail(h, "watch /dev/pts and %s", path);
+	return fd;
+}
+
+/* Wait until each terminal that was made since is gone, which it is with its master; the agent closes that on a thread of its own. */
+static void terminals_gone(struct host *h, int fd)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	int made = 0, gone = 0;
+	ssize_t n;
+
+	do {
+		if (!host_readable(fd, host_now_ms() + WAIT_MS))
+			host_fail(h, "of %d terminals only %d are gone", made, gone);
+		n = read(fd, buf, sizeof(buf));
+		for (char *at = buf; at < buf + n;) {
+			const struct inotify_event *ev = (void *)at;
+
+			made += ev->mask & IN_CREATE ? 1 : 0;
+			gone += ev->mask & IN_DELETE ? 1 : 0;
+			at += sizeof(*ev) + ev->len;
+		}
+	} while (gone < made);
+}
+
 TEST_F_TIMEOUT(tty_exec, many_at_once_leave_nothing, 180)
 {
 	struct host *h = &self->h;
 	size_t files, calls = count_files("/run/gcs/runtime");
+	int terminals = watch_terminals(h, self->init);
 	struct host_stream in[MANY], out[MANY];
 	int64_t pids[MANY];
 	char fds[32];
@@ -464,6 +499,7 @@ TEST_F_TIMEOUT(tty_exec, many_at_once_leave_nothing, 180)
 	EXPECT_EQ(0, host_wait(h, self->id, pids[0]));
 	host_stream_close(&in[0]);
 	settle(h, self->id, self->init);
+	terminals_gone(h, terminals);
 	files = count_files(fds);
 	for (int i = 0; i < MANY; i++) {
 		pids[i] = run(h, i & 1 ? NULL : self->id, "read x; echo $x", &in[i], &out[i], NULL);
@@ -481,8 +517,10 @@ TEST_F_TIMEOUT(tty_exec, many_at_once_leave_nothing, 180)
 	EXPECT_EQ(E_FAIL, host_execute(h, self->id, ",\"OciProcess\":{\"terminal\":true,\"user\":{\"uid\":0,\"gid\":0},\"args\":"
 				       "[\"/nothing\"],\"cwd\":\"/\"}", NULL, NULL, NULL));
 	settle(h, self->id, self->init);
+	terminals_gone(h, terminals);
 	EXPECT_EQ(files, count_files(fds));
 	EXPECT_EQ(calls, count_files("/run/gcs/runtime"));
+	close(terminals);
 }
 
 TEST_HARNESS_MAIN
