@@ -41,13 +41,11 @@ static int stream_sock_wake(wait_queue_entry_t *entry, unsigned int mode, int sy
 		return 0;
 
 	WRITE_ONCE(s->space_seq, s->space_seq + 1);
-	/* Pairs with the barriers of those who set want_space or wait, and then look at space_seq. */
+	/* Pairs with the barrier of the work item, which sets want_space and then looks at space_seq. */
 	smp_mb();
 	if (READ_ONCE(s->want_space) || !what || (what & EPOLLERR) ||
 	    READ_ONCE(s->state) == GCS_STATE_CLOSING)
 		gcs_stream_kick(s);
-	if (READ_ONCE(s->sender) == GCS_SENDER_INLINE)
-		wake_up(&s->wait);
 	return 0;
 }
 

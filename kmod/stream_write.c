@@ -19,8 +19,6 @@
 #include "internal.h"
 #include "trace.h"
 
-/* Writes of at least this much are sent inline: the copy costs more than the send saves. */
-#define GCS_INLINE_MIN	SZ_16K
 /* A write that comes sooner than this after the last one is one of many. */
 #define GCS_QUICK_NS	(100 * NSEC_PER_USEC)
 /* Small writes gather until there is so much: then the work item sends it; */
@@ -83,7 +81,8 @@ static void ring_sent(struct gcs_stream *s, u32 n)
 {
 	WRITE_ONCE(s->head, s->head + n);
 	gcs_stream_forget(s);
-	if (s->stalled && gcs_stream_room(s) >= GCS_RING_SIZE / 2) {
+	/* Early enough for the writer to be back before the rest is sent. */
+	if (s->stalled && gcs_stream_room(s) >= GCS_PACKET_MAX) {
 		s->stalled = false;
 		wake_up_poll(&s->wait, EPOLLOUT | EPOLLWRNORM);
 		gcs_stream_signal(s);
@@ -268,7 +267,7 @@ static ssize_t send_inline(struct gcs_stream *s, struct socket *sock, struct iov
  * An atomic write, sent inline. Its place in the ring is reserved, so what the peer does not take
  * at once goes there, before everything written since, and the write has succeeded.
  */
-static ssize_t write_small_inline(struct gcs_stream *s, struct file *file, struct iov_iter *from,
+static ssize_t write_inline(struct gcs_stream *s, struct file *file, struct iov_iter *from,
 				  size_t n)
 {
 	ssize_t sent, ret;
@@ -324,70 +323,11 @@ static ssize_t write_small_inline(struct gcs_stream *s, struct file *file, struc
 	return ret < 0 && sent ? sent : ret;
 }
 
-/* What a write is and what became of it so far. */
+/* What a write is. */
 struct gcs_write {
 	bool small;		/* up to PIPE_BUF: all or nothing, and in one piece */
-	bool large;		/* worth sending inline whenever that is possible */
 	bool nonblock;
-	bool ring;		/* sending inline was tried and is of no use now */
-	bool interrupted;	/* by a signal, after some of it was taken */
 };
-
-/*
- * A large write, sent inline: what the peer takes, and then what it takes after that, unless
- * others have written meanwhile. Returns 0 when the rest had better go through the ring.
- */
-static ssize_t write_large_inline(struct gcs_stream *s, struct gcs_write *w, struct file *file,
-				  struct iov_iter *from, size_t n)
-{
-	size_t done = 0;
-	u32 sends = 0;
-	u32 stalls = 0;
-	bool discard;
-	ssize_t ret;
-	u32 seq;
-
-	for (;;) {
-		seq = READ_ONCE(s->space_seq);
-		ret = send_inline(s, sock_from_file(file), from, n - done);
-		if (ret > 0) {
-			done += ret;
-			sends++;
-		}
-		if (done == n || (ret < 0 && ret != -EAGAIN) || w->nonblock || gcs_stream_queued(s))
-			break;
-		/* Only -EAGAIN says that there is no room: hv_sock stops at a page that is not there. */
-		if (ret > 0)
-			continue;
-		trace_gcs_stream_stall(s);
-		stalls++;
-		/*
-		 * Pairs with the barrier in stream_sock_wake(). Not freezable: a frozen writer would
-		 * hold up all others. To be frozen is a signal here, which ends the write, as a pipe's.
-		 */
-		ret = wait_event_interruptible(s->wait, READ_ONCE(s->space_seq) != seq ||
-							!gcs_stream_live(s));
-		if (ret || !gcs_stream_live(s))
-			break;
-	}
-
-	spin_lock(&s->lock);
-	if (ret == -EPIPE)
-		gcs_stream_broken(s);
-	discard = s->discard;
-	s->in += done;
-	s->out += done;
-	s->inlines += sends;
-	s->stalls += stalls;
-	inline_done(s, 0);
-	spin_unlock(&s->lock);
-
-	w->interrupted = ret == -ERESTARTSYS;
-	if (done)
-		return done;
-	/* With 0 the next step finds the stream ended, and swallows. */
-	return (ret == -EPIPE && !discard) || ret == -ERESTARTSYS ? ret : 0;
-}
 
 /*
  * A writer sends what has gathered, because its own bytes have no place or no business there. What
@@ -446,19 +386,12 @@ static int wait_for_room(struct gcs_stream *s, const struct gcs_write *w, size_t
 }
 
 /* One step of a write. Returns the bytes taken, 0 to go round again, or an error. */
-static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_iter *from)
+static ssize_t write_step(struct gcs_stream *s, const struct gcs_write *w, struct iov_iter *from)
 {
-	size_t n = min_t(size_t, iov_iter_count(from), GCS_PACKET_MAX);
-	struct file *file;
+	size_t n = min_t(size_t, iov_iter_count(from), PIPE_BUF);
 	size_t left, room;
-
-	/* A small write's memory is most likely there: if not, the copy says so. */
-	if (!w->small) {
-		left = fault_in_iov_iter_readable(from, n);
-		if (left == n)
-			return -EFAULT;
-		n -= left;
-	}
+	struct file *file;
+	ssize_t ret;
 
 	spin_lock(&s->lock);
 	if (!gcs_stream_live(s)) {
@@ -474,32 +407,22 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 	room = gcs_stream_room(s);
 	/* The work item has not come to the ring yet: sending it here is better than to wait. */
 	if (s->sock && s->sender == GCS_SENDER_NONE && s->head != s->tail &&
-	    ((w->large && !w->ring) || room < (w->small ? n : 1))) {
+	    room < (w->small ? n : 1)) {
 		write_ring(s);
-		/* Once: others may go on filling it. */
-		if (gcs_stream_queued(s))
-			w->ring = true;
 		/* Not for any signal: this was no wait, and what may not block is never interrupted. */
 		return fatal_signal_pending(current) ? -ERESTARTSYS : 0;
 	}
-	if (s->sock && s->sender == GCS_SENDER_NONE && s->head == s->tail && !w->ring &&
-	    (w->large || (!READ_ONCE(s->gathering) && local_clock() - s->last_ns > GCS_QUICK_NS))) {
-		ssize_t ret;
-
+	/* What is kept is what went through the ring. */
+	if (w->small && !(s->flags & GCS_STREAM_KEEP) && s->sock &&
+	    s->sender == GCS_SENDER_NONE && s->head == s->tail && !READ_ONCE(s->gathering) &&
+	    local_clock() - s->last_ns > GCS_QUICK_NS) {
 		WRITE_ONCE(s->sender, GCS_SENDER_INLINE);
-		if (w->small) {
-			WRITE_ONCE(s->reserved, n);
-			WRITE_ONCE(s->tail, s->tail + n);
-		}
+		WRITE_ONCE(s->reserved, n);
+		WRITE_ONCE(s->tail, s->tail + n);
 		file = get_file(s->sock);
 		spin_unlock(&s->lock);
 
-		if (w->small) {
-			ret = write_small_inline(s, file, from, n);
-		} else {
-			ret = write_large_inline(s, w, file, from, n);
-			w->ring = ret < (ssize_t)n;
-		}
+		ret = write_inline(s, file, from, n);
 		fput(file);
 		return ret;
 	}
@@ -515,7 +438,7 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 		return ring_alloc(s) ? 0 : -ENOMEM;
 	}
 
-	n = min3(n, room, (size_t)PIPE_BUF);
+	n = min(n, room);
 	pagefault_disable();
 	left = n - ring_copy(s, s->tail, from, n);
 	pagefault_enable();
@@ -540,7 +463,9 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 	if (n)
 		return n;
 	/* Nothing was copied: the writer's memory is not there, or was not for a moment. */
-	if (fault_in_iov_iter_readable(from, min_t(size_t, iov_iter_count(from), PIPE_BUF)) && w->small)
+	n = min_t(size_t, iov_iter_count(from), PIPE_BUF);
+	left = fault_in_iov_iter_readable(from, n);
+	if (left && (w->small || left == n))
 		return -EFAULT;
 	return signal_pending(current) ? -ERESTARTSYS : 0;
 }
@@ -549,12 +474,9 @@ ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct file *file = iocb->ki_filp;
 	struct gcs_stream *s = file->private_data;
-	struct gcs_write w = {
+	const struct gcs_write w = {
 		.small = iov_iter_count(from) <= PIPE_BUF,
-		.large = iov_iter_count(from) >= GCS_INLINE_MIN,
 		.nonblock = file->f_flags & O_NONBLOCK || iocb->ki_flags & IOCB_NOWAIT,
-		/* What is kept is what went through the ring. */
-		.ring = s->flags & GCS_STREAM_KEEP,
 	};
 	ssize_t done = 0;
 	ssize_t ret = 0;
@@ -562,7 +484,7 @@ ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	if (!(s->flags & GCS_STREAM_WRITE))
 		return -EBADF;
 
-	while (iov_iter_count(from) && !w.interrupted) {
+	while (iov_iter_count(from)) {
 		ret = write_step(s, &w, from);
 		if (ret < 0)
 			break;

@@ -63,9 +63,9 @@ TEST_F(netlink, inline_sends_flushes_and_stalls_are_counted)
 	struct stream_info info;
 	uint64_t id;
 	int host, fd = stream_pair(self->dev, GCS_STREAM_WRITE, &host, &id);
-	char *buf = calloc(1, 65536);
+	char *buf = calloc(1, 4096);
 
-	ASSERT_EQ(65536, write(fd, buf, 65536));
+	ASSERT_EQ(4096, write(fd, buf, 4096));
 	ASSERT_EQ(0, nl_get(&self->nl, id, &info));
 	EXPECT_EQ(1, info.inlines);
 	EXPECT_EQ(0, info.flushes);

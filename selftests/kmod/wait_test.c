@@ -137,22 +137,7 @@ TEST_F(wait, a_receive_timeout_of_the_socket_is_none_of_the_reader)
 	close(host);
 }
 
-TEST_F(wait, kill_ends_a_writer_that_is_sending_from_its_own_memory)
-{
-	const size_t size = 8 << 20;
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(write(self->w, malloc(size), size));
-	EXPECT_TRUE(still_waits(pid));
-	kill(pid, SIGKILL);
-	EXPECT_TRUE(ends(pid));
-	EXPECT_EQ(SIGKILL, reap(pid));
-	/* Nobody waits for it. */
-	EXPECT_EQ(1, write(self->w, "x", 1));
-}
-
-TEST_F(wait, a_deadline_counts_what_a_writer_has_sent_from_its_own_memory)
+TEST_F(wait, a_deadline_counts_what_a_waiting_writer_has_handed_over)
 {
 	enum { SIZE = 8 << 20, FIRST = 100001 };
 	static char buf[SIZE];
