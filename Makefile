@@ -114,8 +114,9 @@ $(B)/lib/libgcs.a: $(LIB_OBJ)
 $(call obj,$(AGENT_SRC)): INCLUDES = -Iuserspace/agent
 VERSION := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' kmod/dkms.conf)
 VERSION_FLAG = -DGCS_VERSION='"$(VERSION)"'
-$(call obj,userspace/agent/main.c): INCLUDES += $(VERSION_FLAG)
-$(call obj,userspace/agent/main.c): kmod/dkms.conf
+VERSION_OBJ := $(call obj,userspace/agent/main.c userspace/uvmctl/main.c)
+$(VERSION_OBJ): INCLUDES += $(VERSION_FLAG)
+$(VERSION_OBJ): kmod/dkms.conf
 link = $(call quiet,LD,$(@F))mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(1)
 
 # Each shared library costs the agent milliseconds before the bridge is dialled, and memory: all but libc are inside.

@@ -4,7 +4,7 @@
 # What helps before a VM runs: uvmctl doctor, and the completion of its command line.
 . "$(dirname "$0")/lib.sh"
 . "$top/userspace/uvmctl/completion.sh"
-plan 10
+plan 11
 export XDG_CACHE_HOME=$work/cache UVMCTL_STATE=$work/state
 
 doctor() {
@@ -50,6 +50,9 @@ result $? "completion: every verb"
 "$uvmctl" --help > "$work/help"
 [ "$(wc -l < "$work/help")" -lt 24 ] && [ "$(wc -L < "$work/help")" -le 80 ]
 result $? "--help fits a screen"
+
+[ "$("$uvmctl" --version)" = "uvmctl $(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' "$top/kmod/dkms.conf")" ]
+result $? "--version is the module's"
 
 # As the help lists them, by another way than the completion's.
 missing=0 options=0

@@ -21,7 +21,7 @@ _uvmctl()
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "$(_uvmctl_verbs "$program") --help" -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W "$(_uvmctl_verbs "$program") --help --version" -- "$current")
 		return
 	fi
 	case $previous in

@@ -104,6 +104,8 @@ int main(int argc, char **argv)
 	nofile_raise();
 	if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help")))
 		return usage(stdout, 0);
+	if (argc >= 2 && !strcmp(argv[1], "--version"))
+		return puts("uvmctl " GCS_VERSION) < 0 ? EXIT_OWN : 0;
 	if (argc >= 2 && !strcmp(argv[1], "vsock-backend"))
 		return vsock_backend_verb(argc - 1, argv + 1);
 	if (argc >= 2 && !strcmp(argv[1], "image"))

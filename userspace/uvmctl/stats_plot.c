@@ -8,10 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "proc.h"
+
+/* Taken in one piece, if the file takes it. */
+#define PICTURE_MAX (1 << 30)
 
 struct plot_series {
 	char *name;
@@ -92,17 +96,15 @@ static int write_script(const struct plot *p, int fd)
 static int write_picture(int from, const char *path, struct gcs_error *err)
 {
 	_cleanup_close_ int to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	char part[65536];
 	off_t at = 0;
 	ssize_t n;
 
 	if (to < 0)
 		return gcs_fail(err, errno, HR_FAIL, "plot %s", path);
-	while ((n = pread(from, part, sizeof(part), at)) > 0) {
-		if (write(to, part, (size_t)n) != n)
-			return gcs_fail(err, errno ?: ENOSPC, HR_FAIL, "plot %s: write", path);
-		at += n;
-	}
+	while ((n = sendfile(to, from, &at, PICTURE_MAX)) > 0)
+		;
+	if (n < 0)
+		return gcs_fail(err, errno, HR_FAIL, "plot %s: write", path);
 	return 0;
 }
 
