@@ -16,7 +16,7 @@
 #define KIND "share"
 #define MSIZE 65536
 /* For the host's answers, also of a busy VM. The kernel would wait for ever, and the host gives up a request after 5 minutes. */
-#define ANSWER_DEADLINE_MS 30000
+#define ANSWER_DEADLINE_MS 20000
 /* One page, of which the last byte ends the string. */
 #define MOUNT_DATA_MAX 4095
 
