@@ -8,6 +8,8 @@
 
 HAMMER_SECONDS ?= 600
 DEBUG_UVM := $(B)/uvm-debug
+# All that start a UVM; words.sh shows what a person sees, who has another one.
+DEBUG_E2E := $(filter-out %/lib.sh %/doctor.sh %/words.sh,$(wildcard selftests/e2e/*.sh))
 
 $(T)/kmod/hammer: selftests/kmod/hammer.c $(wildcard selftests/kmod/*.h) include/uapi/linux/gcs.h $(B)/.flags
 DEBUG_TESTS := $(T)/kmod/fault_test $(T)/kmod/hammer
@@ -20,14 +22,14 @@ $(DEBUG_UVM)/initrd.img: $(BINS) $(B)/kmod/debug/gcs.ko scripts/image scripts/pa
 # uvmctl with what a UVM on the debug kernel needs: memory, time, and to end when the kernel has something to say.
 $(DEBUG_UVM)/uvmctl: selftests/debug.mk
 	$(Q)mkdir -p $(@D) && printf '%s\n' '#!/bin/sh' 'command=$$1' 'shift' \
-		'[ "$$command" != run ] || set -- --memory 2G --boot-timeout 900 --kernel-args "panic_on_warn=1 oops=panic" "$$@"' \
+		'case $$command in run | up) set -- --memory 2G --boot-timeout 900 --kernel-args "panic_on_warn=1 oops=panic" "$$@" ;; esac' \
 		'exec $(abspath $(B))/bin/uvmctl "$$command" "$$@"' > $@ && chmod +x $@
 
-check-debug: $(T)/debug.img $(T)/disks/layer.ext4 $(DEBUG_UVM)/initrd.img $(DEBUG_UVM)/uvmctl $(T)/ktap_run
+check-debug: $(T)/debug.img $(T)/disks/layer.ext4 $(B)/kmod/6.1-generic/gcs.ko $(DEBUG_UVM)/initrd.img $(DEBUG_UVM)/uvmctl $(T)/ktap_run
 	$(Q)scripts/vm --kernel debug --timeout 600 --disk $(T)/disks/garbage,ro $(T)/debug.img fault_test
 	$(Q)$(MAKE) check-vm KERNEL=debug
 	$(Q)UVMCTL=$(abspath $(DEBUG_UVM))/uvmctl UVMCTL_UVM=$(abspath $(DEBUG_UVM)) E2E_TIMEOUT=900 KTAP_DEADLINE=7200 \
-		$(T)/ktap_run selftests/e2e/run.sh
+		$(T)/ktap_run $(DEBUG_E2E)
 
 check-kcsan:
 	$(Q)$(MAKE) check-kmod KERNEL=kcsan
