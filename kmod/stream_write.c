@@ -268,7 +268,7 @@ static ssize_t send_inline(struct gcs_stream *s, struct socket *sock, struct iov
  * at once goes there, before everything written since, and the write has succeeded.
  */
 static ssize_t write_inline(struct gcs_stream *s, struct file *file, struct iov_iter *from,
-				  size_t n)
+			    size_t n)
 {
 	ssize_t sent, ret;
 	size_t counted = 0;
@@ -330,9 +330,8 @@ struct gcs_write {
 };
 
 /*
- * A writer sends what has gathered, because its own bytes have no place or no business there. What
- * the peer does not take is the work item's, and so is an error. Called with the lock, which is
- * released.
+ * A writer sends what has gathered, because its own bytes have no place there. What the peer does
+ * not take is the work item's, and so is an error. Called with the lock, which is released.
  */
 static void write_ring(struct gcs_stream *s)
 	__releases(&s->lock)
@@ -467,7 +466,7 @@ static ssize_t write_step(struct gcs_stream *s, const struct gcs_write *w, struc
 	left = fault_in_iov_iter_readable(from, n);
 	if (left && (w->small || left == n))
 		return -EFAULT;
-	return signal_pending(current) ? -ERESTARTSYS : 0;
+	return fatal_signal_pending(current) ? -ERESTARTSYS : 0;
 }
 
 ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
