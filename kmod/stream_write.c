@@ -246,18 +246,16 @@ static size_t ring_copy(struct gcs_stream *s, u32 at, struct iov_iter *from, siz
 	return done;
 }
 
-/* Sends up to @n bytes without a copy of ours. The caller owns the sending. */
-static ssize_t send_inline(struct gcs_stream *s, struct socket *sock, struct iov_iter *from,
-			   size_t n)
+/* Sends without a copy of ours. The caller owns the sending. */
+static ssize_t send_inline(struct gcs_stream *s, struct socket *sock, struct iov_iter *from)
 {
 	struct msghdr msg = { .msg_iter = *from };
 	ssize_t ret;
 
-	iov_iter_truncate(&msg.msg_iter, n);
 	pagefault_disable();
 	ret = sock_send(sock, &msg);
 	pagefault_enable();
-	trace_gcs_stream_inline(s, n, ret);
+	trace_gcs_stream_inline(s, iov_iter_count(from), ret);
 	if (ret > 0)
 		iov_iter_advance(from, ret);
 	return ret;
@@ -275,7 +273,7 @@ static ssize_t write_inline(struct gcs_stream *s, struct file *file, struct iov_
 	size_t rest = 0;
 	bool discard;
 
-	ret = send_inline(s, sock_from_file(file), from, n);
+	ret = send_inline(s, sock_from_file(file), from);
 	sent = max_t(ssize_t, ret, 0);
 	if (sent < n && ret != -EPIPE) {
 		/* What was sent is counted before the copy, which may take for ever: the stream need not wait for that. */
@@ -375,19 +373,20 @@ static bool has_room(struct gcs_stream *s, size_t n)
 	return go;
 }
 
-/* Waits until a write of @n bytes has its room, or the stream takes no more. */
-static int wait_for_room(struct gcs_stream *s, const struct gcs_write *w, size_t n)
+/* Waits until there is room for @need bytes, or the stream takes no more. */
+static int wait_for_room(struct gcs_stream *s, const struct gcs_write *w, size_t need)
 {
 	trace_gcs_stream_stall(s);
 	if (w->nonblock)
 		return -EAGAIN;
-	return wait_event_freezable(s->wait, has_room(s, w->small ? n : 1));
+	return wait_event_freezable(s->wait, has_room(s, need));
 }
 
 /* One step of a write. Returns the bytes taken, 0 to go round again, or an error. */
 static ssize_t write_step(struct gcs_stream *s, const struct gcs_write *w, struct iov_iter *from)
 {
 	size_t n = min_t(size_t, iov_iter_count(from), PIPE_BUF);
+	size_t need = w->small ? n : 1;
 	size_t left, room;
 	struct file *file;
 	ssize_t ret;
@@ -405,8 +404,7 @@ static ssize_t write_step(struct gcs_stream *s, const struct gcs_write *w, struc
 
 	room = gcs_stream_room(s);
 	/* The work item has not come to the ring yet: sending it here is better than to wait. */
-	if (s->sock && s->sender == GCS_SENDER_NONE && s->head != s->tail &&
-	    room < (w->small ? n : 1)) {
+	if (s->sock && s->sender == GCS_SENDER_NONE && s->head != s->tail && room < need) {
 		write_ring(s);
 		/* Not for any signal: this was no wait, and what may not block is never interrupted. */
 		return fatal_signal_pending(current) ? -ERESTARTSYS : 0;
@@ -426,11 +424,11 @@ static ssize_t write_step(struct gcs_stream *s, const struct gcs_write *w, struc
 		return ret;
 	}
 
-	if (room < (w->small ? n : 1)) {
+	if (room < need) {
 		s->stalled = true;
 		s->stalls++;
 		spin_unlock(&s->lock);
-		return wait_for_room(s, w, n);
+		return wait_for_room(s, w, need);
 	}
 	if (!s->ring) {
 		spin_unlock(&s->lock);
