@@ -60,7 +60,7 @@ enum gcs_sender {
  * @fasync: who gets a signal instead
  * @work: sends the ring and makes every change of state after the stream was opened
  * @timer: runs @work again at the next deadline; armed by @work alone
- * @gather: runs @work when a burst of small writes is over, or has taken long enough
+ * @gather: runs @work when a burst of writes is over, or has taken long enough
  * @sock: the socket's file, until the connection is lost or the stream has finished. @work may use it
  *        as it is, because nobody else takes it away; all others take a reference under @lock.
  * @next: the file of the socket that @work is to put in the place of @sock

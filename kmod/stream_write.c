@@ -19,9 +19,9 @@
 #include "internal.h"
 #include "trace.h"
 
-/* A write that comes sooner than this after the last one is one of many. */
+/* Whoever writes later than this after the last byte was sent sends it at once; sooner, it is one of many: */
 #define GCS_QUICK_NS	(100 * NSEC_PER_USEC)
-/* Small writes gather until there is so much: then the work item sends it; */
+/* they gather until there is so much: then the work item sends it; */
 #define GCS_GATHER_MAX	GCS_PACKET_MAX
 /*
  * or nothing has come between two looks, or there were so many. Each is after twice the time of the
@@ -80,6 +80,7 @@ void gcs_stream_forget(struct gcs_stream *s)
 static void ring_sent(struct gcs_stream *s, u32 n)
 {
 	WRITE_ONCE(s->head, s->head + n);
+	WRITE_ONCE(s->last_ns, local_clock());
 	gcs_stream_forget(s);
 	/* Early enough for the writer to be back before the rest is sent. */
 	if (s->stalled && gcs_stream_room(s) >= GCS_PACKET_MAX) {
@@ -87,6 +88,13 @@ static void ring_sent(struct gcs_stream *s, u32 n)
 		wake_up_poll(&s->wait, EPOLLOUT | EPOLLWRNORM);
 		gcs_stream_signal(s);
 	}
+}
+
+/* Called under the lock: nothing is on its way, and nothing was a moment ago. */
+static bool quiet(const struct gcs_stream *s)
+{
+	return s->sock && s->sender == GCS_SENDER_NONE && s->head == s->tail &&
+	       !READ_ONCE(s->gathering) && local_clock() - s->last_ns > GCS_QUICK_NS;
 }
 
 /* Called under the lock: what is in the ring may wait for more. */
@@ -112,7 +120,6 @@ enum hrtimer_restart gcs_stream_gather(struct hrtimer *timer)
 		hrtimer_forward_now(timer, ns_to_ktime(GCS_LOOK_NS << (looks + 1)));
 		return HRTIMER_RESTART;
 	}
-	WRITE_ONCE(s->last_ns, local_clock());
 	/* First this: whoever still saw it true has its bytes in the ring before the work item looks. */
 	WRITE_ONCE(s->gathering, false);
 	gcs_stream_kick(s);
@@ -168,8 +175,6 @@ void gcs_stream_flush(struct gcs_stream *s)
 		if (!len || (i > 0 && !partial && len < GCS_GATHER_MAX &&
 			     s->state == GCS_STATE_OPEN && !s->closed)) {
 			WRITE_ONCE(s->sender, GCS_SENDER_NONE);
-			/* The burst has not ended before its last byte is gone. */
-			WRITE_ONCE(s->last_ns, local_clock());
 			if (len)
 				gather_start(s);
 			spin_unlock(&s->lock);
@@ -210,7 +215,6 @@ static void inline_done(struct gcs_stream *s, u32 n)
 {
 	WRITE_ONCE(s->reserved, 0);
 	ring_sent(s, n);
-	WRITE_ONCE(s->last_ns, local_clock());
 	s->last = get_jiffies_64();
 	WRITE_ONCE(s->sender, s->head != s->tail ? GCS_SENDER_WORK : GCS_SENDER_NONE);
 	if ((s->sender == GCS_SENDER_WORK || s->state != GCS_STATE_OPEN || s->sealed || s->next) &&
@@ -325,26 +329,32 @@ static ssize_t write_inline(struct gcs_stream *s, struct file *file, struct iov_
 struct gcs_write {
 	bool small;		/* up to PIPE_BUF: all or nothing, and in one piece */
 	bool nonblock;
+	bool quiet;		/* so was the stream: the writer itself sends what it has put into the ring */
 };
 
 /*
- * A writer sends what has gathered, because its own bytes have no place there. What the peer does
- * not take is the work item's, and so is an error. Called with the lock, which is released.
+ * A writer sends what is in the ring, if the work item has not come to it yet. What the peer does
+ * not take is the work item's, and so is an error.
  */
 static void write_ring(struct gcs_stream *s)
-	__releases(&s->lock)
 {
-	struct file *file = get_file(s->sock);
-	u32 len = min_t(u32, s->tail - s->head, GCS_PACKET_MAX);
+	struct file *file;
 	ssize_t ret;
+	u32 len;
 
+	spin_lock(&s->lock);
+	if (!gcs_stream_live(s) || !s->sock || s->sender != GCS_SENDER_NONE || s->head == s->tail) {
+		spin_unlock(&s->lock);
+		return;
+	}
+	file = get_file(s->sock);
+	len = min_t(u32, s->tail - s->head, GCS_PACKET_MAX);
 	WRITE_ONCE(s->sender, GCS_SENDER_INLINE);
 	spin_unlock(&s->lock);
 
 	ret = ring_send(s, sock_from_file(file), len);
 
 	spin_lock(&s->lock);
-	WRITE_ONCE(s->last_ns, local_clock());
 	if (ret == len && s->state == GCS_STATE_OPEN && !s->sealed && !s->next &&
 	    s->tail - s->head < GCS_GATHER_MAX) {
 		WRITE_ONCE(s->sender, GCS_SENDER_NONE);
@@ -383,7 +393,7 @@ static int wait_for_room(struct gcs_stream *s, const struct gcs_write *w, size_t
 }
 
 /* One step of a write. Returns the bytes taken, 0 to go round again, or an error. */
-static ssize_t write_step(struct gcs_stream *s, const struct gcs_write *w, struct iov_iter *from)
+static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_iter *from)
 {
 	size_t n = min_t(size_t, iov_iter_count(from), PIPE_BUF);
 	size_t need = w->small ? n : 1;
@@ -403,25 +413,27 @@ static ssize_t write_step(struct gcs_stream *s, const struct gcs_write *w, struc
 	}
 
 	room = gcs_stream_room(s);
-	/* The work item has not come to the ring yet: sending it here is better than to wait. */
+	/* Sending it here is better than to wait. */
 	if (s->sock && s->sender == GCS_SENDER_NONE && s->head != s->tail && room < need) {
+		spin_unlock(&s->lock);
 		write_ring(s);
 		/* Not for any signal: this was no wait, and what may not block is never interrupted. */
 		return fatal_signal_pending(current) ? -ERESTARTSYS : 0;
 	}
-	/* What is kept is what went through the ring. */
-	if (w->small && !(s->flags & GCS_STREAM_KEEP) && s->sock &&
-	    s->sender == GCS_SENDER_NONE && s->head == s->tail && !READ_ONCE(s->gathering) &&
-	    local_clock() - s->last_ns > GCS_QUICK_NS) {
-		WRITE_ONCE(s->sender, GCS_SENDER_INLINE);
-		WRITE_ONCE(s->reserved, n);
-		WRITE_ONCE(s->tail, s->tail + n);
-		file = get_file(s->sock);
-		spin_unlock(&s->lock);
+	if (quiet(s)) {
+		w->quiet = true;
+		/* What is kept is what went through the ring. */
+		if (w->small && !(s->flags & GCS_STREAM_KEEP)) {
+			WRITE_ONCE(s->sender, GCS_SENDER_INLINE);
+			WRITE_ONCE(s->reserved, n);
+			WRITE_ONCE(s->tail, s->tail + n);
+			file = get_file(s->sock);
+			spin_unlock(&s->lock);
 
-		ret = write_inline(s, file, from, n);
-		fput(file);
-		return ret;
+			ret = write_inline(s, file, from, n);
+			fput(file);
+			return ret;
+		}
 	}
 
 	if (room < need) {
@@ -450,7 +462,7 @@ static ssize_t write_step(struct gcs_stream *s, const struct gcs_write *w, struc
 	if (!n || !s->sock || s->sender != GCS_SENDER_NONE) {
 		spin_unlock(&s->lock);
 	} else {
-		if (s->tail - s->head == n)
+		if (s->tail - s->head == n && !w->quiet)
 			gather_start(s);
 		else if (s->tail - s->head >= GCS_GATHER_MAX && s->tail - s->head - n < GCS_GATHER_MAX)
 			gcs_stream_kick(s);
@@ -459,7 +471,9 @@ static ssize_t write_step(struct gcs_stream *s, const struct gcs_write *w, struc
 
 	if (n)
 		return n;
-	/* Nothing was copied: the writer's memory is not there, or was not for a moment. */
+	/* Nothing was copied: the writer's memory is not there, or was not for a moment. That may take for ever. */
+	if (w->quiet)
+		write_ring(s);
 	n = min_t(size_t, iov_iter_count(from), PIPE_BUF);
 	left = fault_in_iov_iter_readable(from, n);
 	if (left && (w->small || left == n))
@@ -471,7 +485,7 @@ ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct file *file = iocb->ki_filp;
 	struct gcs_stream *s = file->private_data;
-	const struct gcs_write w = {
+	struct gcs_write w = {
 		.small = iov_iter_count(from) <= PIPE_BUF,
 		.nonblock = file->f_flags & O_NONBLOCK || iocb->ki_flags & IOCB_NOWAIT,
 	};
@@ -487,6 +501,8 @@ ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 			break;
 		done += ret;
 	}
+	if (w.quiet)
+		write_ring(s);
 	if (ret == -EPIPE)
 		send_sig(SIGPIPE, current, 0);
 	return done ? done : ret;

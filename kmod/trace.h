@@ -87,7 +87,7 @@ DEFINE_EVENT(gcs_stream_send, gcs_stream_inline,
 	TP_ARGS(s, len, ret)
 );
 
-/* The work item sent from the ring. */
+/* The work item or a writer sent from the ring. */
 DEFINE_EVENT(gcs_stream_send, gcs_stream_flush,
 	TP_PROTO(const struct gcs_stream *s, u32 len, long ret),
 	TP_ARGS(s, len, ret)

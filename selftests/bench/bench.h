@@ -20,10 +20,14 @@
 enum bench_service {
 	BENCH_SINK,	/* reads to the end and closes */
 	BENCH_SOURCE,	/* is sent a uint32_t, writes so many bytes, and so on */
-	BENCH_ECHO,	/* takes three connections, is sent a uint32_t over the third, writes so many bytes one by one to the
+	BENCH_ECHO,	/* takes three connections, is sent a struct bench_echo over the third, writes so much so often to the
 			 * first and reads each from the second, sends the median of the round trips, a double in us, over the
 			 * third, shuts down the first and reads the second to its end */
 	BENCH_SERVICES
+};
+
+struct bench_echo {
+	uint32_t trips, size;
 };
 
 /* Settings, from the environment: BENCH_ROUNDS, and BENCH_MS, for how long each run writes. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * echo_bench: how long a byte takes from the host through `cat` and back, with the vsock connections themselves as cat's stdin and
- * stdout (raw), and with streams of gcs.ko
+ * echo_bench: how long some bytes take from the host through `cat` and back, with the vsock connections themselves as cat's stdin and
+ * stdout (raw), with streams of gcs.ko, and with such that keep what they sent
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -12,20 +12,26 @@
 
 #define TRIPS 200
 
-enum mode { RAW, STREAM, MODES };
+enum mode { RAW, STREAM, KEPT, MODES };
+static const char *const mode_name[MODES] = { "raw", "stream", "kept" };
 
-/* Returns the median round trip in us. */
-static double run(enum mode mode)
+static const uint32_t sizes[] = { 1, 16384 };
+#define SIZES (sizeof(sizes) / sizeof(*sizes))
+
+static double us[SIZES][MODES][BENCH_MAX_ROUNDS];
+
+/* Returns the median round trip of @size bytes in us. */
+static double run(enum mode mode, uint32_t size)
 {
+	struct bench_echo order = { .trips = TRIPS, .size = size };
 	int sock[3], in, out;
-	uint32_t trips = TRIPS;
 	double us = 0;
 	pid_t pid;
 
 	for (int i = 0; i < 3; i++)
 		sock[i] = bench_dial(BENCH_ECHO);
-	in = mode == STREAM ? bench_stream(sock[0], GCS_STREAM_READ) : sock[0];
-	out = mode == STREAM ? bench_stream(sock[1], GCS_STREAM_WRITE) : sock[1];
+	in = mode == RAW ? sock[0] : bench_stream(sock[0], GCS_STREAM_READ);
+	out = mode == RAW ? sock[1] : bench_stream(sock[1], GCS_STREAM_WRITE | (mode == KEPT ? GCS_STREAM_KEEP : 0));
 	pid = fork();
 	if (pid < 0)
 		bench_die("fork");
@@ -38,7 +44,7 @@ static double run(enum mode mode)
 	close(out);
 	if (out != sock[1])
 		close(sock[1]);
-	if (write(sock[2], &trips, sizeof(trips)) != sizeof(trips) || read(sock[2], &us, sizeof(us)) != sizeof(us) || us <= 0)
+	if (write(sock[2], &order, sizeof(order)) != sizeof(order) || read(sock[2], &us, sizeof(us)) != sizeof(us) || us <= 0)
 		bench_die("the host's echoes");
 	bench_wait(pid);
 	/* The host is done as well. */
@@ -52,25 +58,32 @@ static double run(enum mode mode)
 
 int main(void)
 {
-	static double us[MODES][BENCH_MAX_ROUNDS];
-	double ratio, raw, stream;
-
 	bench_start("echo_bench", 25, 200);
-	for (int r = -1; r < bench_rounds; r++) {
-		for (int k = 0; k < MODES; k++) {
-			int m = (k + r + 1) % MODES;
+	for (int r = -1; r < bench_rounds; r++)
+		for (size_t i = 0; i < SIZES; i++)
+			for (int k = 0; k < MODES; k++) {
+				int m = (k + r + 1) % MODES;
 
-			us[m][r < 0 ? 0 : r] = run(m);
-		}
+				us[i][m][r < 0 ? 0 : r] = run(m, sizes[i]);
+			}
+
+	printf("# echo through cat: us, medians of %d rounds of %d\n", bench_rounds, TRIPS);
+	printf("# %8s %8s %8s %8s %12s %12s\n", "bytes", "raw", "stream", "kept", "stream/raw", "kept/raw");
+	for (size_t i = 0; i < SIZES; i++) {
+		double stream = bench_ratio(us[i][STREAM], us[i][RAW], bench_rounds);
+		double kept = bench_ratio(us[i][KEPT], us[i][RAW], bench_rounds);
+		char what[64];
+
+		printf("# %8u %8.0f %8.0f %8.0f %12.2f %12.2f\n", sizes[i], bench_median(us[i][RAW], bench_rounds),
+		       bench_median(us[i][STREAM], bench_rounds), bench_median(us[i][KEPT], bench_rounds), stream, kept);
+		for (int m = 0; m < MODES; m++)
+			printf("# json {\"bench\":\"echo\",\"mode\":\"%s\",\"bytes\":%u,\"us\":%.1f}\n", mode_name[m], sizes[i],
+			       bench_median(us[i][m], bench_rounds));
+		snprintf(what, sizeof(what), "echo through cat, %u B: stream / raw", sizes[i]);
+		bench_figure(what, stream);
+		snprintf(what, sizeof(what), "echo through cat, %u B: kept / raw", sizes[i]);
+		bench_figure(what, kept);
 	}
-	ratio = bench_ratio(us[STREAM], us[RAW], bench_rounds);
-	raw = bench_median(us[RAW], bench_rounds);
-	stream = bench_median(us[STREAM], bench_rounds);
-
-	printf("# echo of a byte through cat: us, medians of %d rounds of %d\n", bench_rounds, TRIPS);
-	printf("# %8s %8s %12s\n# %8.0f %8.0f %12.2f\n", "raw", "stream", "stream/raw", raw, stream, ratio);
-	printf("# json {\"bench\":\"echo\",\"raw_us\":%.1f,\"stream_us\":%.1f}\n", raw, stream);
-	bench_figure("echo of a byte through cat: stream / raw", ratio);
 	bench_end();
 	return 0;
 }

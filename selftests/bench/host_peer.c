@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,24 +75,40 @@ static void source(int conn)
 	free(buf);
 }
 
+static bool read_all(int conn, char *buf, uint32_t size)
+{
+	for (uint32_t done = 0; done < size;) {
+		ssize_t n = read(conn, buf + done, size - done);
+
+		if (n <= 0)
+			return false;
+		done += n;
+	}
+	return true;
+}
+
 static void echo(const int conn[3])
 {
+	struct bench_echo e = { 0 };
 	double *trip = NULL, result = 0;
-	uint32_t count, i;
-	char c = 'x';
+	char *buf = NULL;
+	uint32_t i;
 
-	if (read(conn[2], &count, sizeof(count)) == sizeof(count))
-		trip = calloc(count, sizeof(*trip));
-	for (i = 0; trip && i < count; i++) {
+	if (read(conn[2], &e, sizeof(e)) == sizeof(e)) {
+		trip = calloc(e.trips, sizeof(*trip));
+		buf = calloc(1, e.size);
+	}
+	for (i = 0; trip && buf && i < e.trips; i++) {
 		double start = bench_now();
 
-		if (write(conn[0], &c, 1) != 1 || read(conn[1], &c, 1) != 1)
+		if (write(conn[0], buf, e.size) != e.size || !read_all(conn[1], buf, e.size))
 			break;
 		trip[i] = (bench_now() - start) * 1e6;
 	}
-	if (trip && i == count)
-		result = bench_median(trip, count);
+	if (trip && i && i == e.trips)
+		result = bench_median(trip, e.trips);
 	free(trip);
+	free(buf);
 	if (write(conn[2], &result, sizeof(result)) != sizeof(result))
 		fprintf(stderr, "host_peer: the guest did not wait for its echoes\n");
 	shutdown(conn[0], SHUT_WR);

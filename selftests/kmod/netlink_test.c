@@ -82,6 +82,28 @@ TEST_F(netlink, inline_sends_flushes_and_stalls_are_counted)
 	EXPECT_EQ(0, info.queued);
 }
 
+/* What comes to a quiet stream has nothing to gather with: large, or of a stream that keeps what it has sent. */
+TEST_F(netlink, a_lone_write_is_sent_when_it_returns)
+{
+	const struct { uint32_t flags; size_t size; } lone[] = {
+		{ 0, 16384 }, { 0, 60000 }, { GCS_STREAM_KEEP, 1 }, { GCS_STREAM_KEEP, 16384 },
+	};
+	char *buf = calloc(1, 60000);
+
+	for (size_t i = 0; i < ARRAY_SIZE(lone); i++) {
+		struct stream_info info;
+		uint64_t id;
+		int host, fd = stream_pair(self->dev, GCS_STREAM_WRITE | lone[i].flags, &host, &id);
+
+		ASSERT_EQ(lone[i].size, write(fd, buf, lone[i].size));
+		ASSERT_EQ(0, nl_get(&self->nl, id, &info));
+		EXPECT_EQ(lone[i].size, info.out) TH_LOG("%zu bytes", lone[i].size);
+		EXPECT_EQ(0, info.queued);
+		close(fd);
+		close(host);
+	}
+}
+
 TEST_F(netlink, a_wait_of_a_large_write_is_a_stall)
 {
 	struct stream_info info;
