@@ -74,9 +74,9 @@ AGENT_RUN = $(filter-out $(if $(filter 6.%,$(KERNEL)),share_test),$(notdir $(AGE
 # What is on a disk is the same with either engine: they differ in how they wait for it, which the others show. So is a command line.
 ONE_ENGINE := crypt_test filesystem_test flags_test init_test storage_fields_test verity_test vsockexec_test
 VM_TESTS := $(KMOD_TESTS) $(AGENT_TESTS) $(T)/vm/test_container $(T)/vm/test_disk $(T)/vm/test_tty $(T)/vm/test_vsock
-# These plug PCI devices in and out. Up to 10.0.3 QEMU may meanwhile send what another processor writes to its interrupt controller
+# These plug PCI devices or memory in and out. Up to 10.0.3 QEMU may meanwhile send what another processor writes to its interrupt controller
 # elsewhere (Documentation/design.md), and its timer stays silent: they have a VM with one processor.
-ONE_CPU := dev_bus_test network_test vpci_test
+ONE_CPU := dev_bus_test network_test vpci_test vpmem_test
 VM_RUN_kmod = $(filter-out module_test $(ONE_CPU),$(notdir $(KMOD_TESTS))) GCS_TEST_DISKS=1 test_disk GCS_TEST_KMOD=1 test_container test_tty \
 	test_vsock GCS_ENGINE=kmod $(filter-out $(ONE_CPU),$(AGENT_RUN)) $(filter module_test,$(notdir $(KMOD_TESTS)))
 VM_RUN_user = GCS_TEST_DISKS=1 GCS_ENGINE=user $(filter-out $(ONE_ENGINE) $(ONE_CPU),$(AGENT_RUN))
@@ -89,15 +89,20 @@ $(T)/check.img: $(T)/.kernel $(VM_TESTS) $(B)/kmod/$(KERNEL)/gcs.ko $(BINS) scri
 		userspace/agent/network/udhcpc_config.script userspace/drivers/install-drivers.sh
 	$(call quiet,INITRD,$@)WITH='xfs crypt time' scripts/test-initrd --kernel $(KERNEL) $@ $(VM_TESTS)
 
+# vm_with_disks,NAME,OPTIONS AND TESTS: the disks that are written are its own.
+define vm_with_disks
+	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch-$(1)
+	$(Q)cp --sparse=always $(T)/disks/garbage $(T)/disks/garbage-$(1)
+	$(Q)scripts/vm --kernel $(KERNEL) --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro --disk $(T)/disks/scratch-$(1) \
+		--disk $(T)/disks/garbage-$(1) --disk $(T)/disks/verity.ext4,ro $(2)
+endef
+
 # A VM for each engine, which mostly waits: scripts/check runs them side by side.
 check-vm-kmod check-vm-user: check-vm-%: $(T)/check.img $(T)/disks/layer.ext4
-	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch-$*
-	$(Q)cp --sparse=always $(T)/disks/garbage $(T)/disks/garbage-$*
-	$(Q)scripts/vm --kernel $(KERNEL) --timeout 2400 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
-		--disk $(T)/disks/scratch-$* --disk $(T)/disks/garbage-$* --disk $(T)/disks/verity.ext4,ro $< $(VM_RUN_$*)
+	$(call vm_with_disks,$*,--timeout 2400 $< $(VM_RUN_$*))
 check-vm-pci: $(T)/check.img $(T)/disks/layer.ext4
-	$(Q)scripts/vm --kernel $(KERNEL) --cpus 1 --timeout 900 --memory 768 --hotplug $< GCS_ENGINE=kmod $(ONE_CPU) \
-		GCS_ENGINE=user $(filter $(notdir $(AGENT_TESTS)),$(ONE_CPU))
+	$(call vm_with_disks,pci,--cpus 1 --timeout 900 $< GCS_TEST_DISKS=1 GCS_ENGINE=kmod $(ONE_CPU) \
+		GCS_ENGINE=user $(filter $(notdir $(AGENT_TESTS)),$(ONE_CPU)))
 check-vm:
 	$(Q)$(MAKE) check-vm-kmod
 	$(Q)$(MAKE) check-vm-pci
@@ -105,11 +110,8 @@ check-vm:
 # Every LUN of four controllers, and as many loops as TORTURE says.
 TORTURE ?= 200
 torture: $(T)/check.img $(T)/disks/layer.ext4
-	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
-	$(Q)scripts/vm --kernel $(KERNEL) --timeout 3600 --memory 768 --hotplug --disk $(T)/disks/layer.ext4,ro \
-		--disk $(T)/disks/scratch --disk $(T)/disks/garbage --disk $(T)/disks/verity.ext4,ro $< \
-		KTAP_DEADLINE=3600 GCS_TEST_DISKS=1 GCS_TORTURE=$(TORTURE) \
-		GCS_ENGINE=$(or $(ENGINE),kmod) storage_torture_test
+	$(call vm_with_disks,torture,--timeout 3600 $< KTAP_DEADLINE=3600 GCS_TEST_DISKS=1 GCS_TORTURE=$(TORTURE) \
+		GCS_ENGINE=$(or $(ENGINE),kmod) storage_torture_test)
 .PHONY: torture
 # What differs in a VM with cgroup v1.
 check-vm-v1: $(T)/check.img $(T)/disks/layer.ext4

@@ -20,13 +20,10 @@ $(T)/tsan.img: $(T)/.kernel $(AGENT_TESTS) $(T)/tsan/gcs $(B)/kmod/$(KERNEL)/gcs
 
 # The first report ends the agent, and so the test, which shows it. The agent takes several times as long as usual.
 TSAN_TESTS ?= $(AGENT_RUN)
-tsan_run = scripts/vm --kernel $(KERNEL) --cpus $(1) --timeout 7200 --memory 1536 --hotplug --disk $(T)/disks/layer.ext4,ro \
-	--disk $(T)/disks/scratch --disk $(T)/disks/garbage --disk $(T)/disks/verity.ext4,ro $(T)/tsan.img GCS_AGENT=/tests/gcs \
-	GCS_TEST_DISKS=1 GCS_SLOW=4 TSAN_OPTIONS=halt_on_error=1 $(foreach engine,kmod user,GCS_ENGINE=$(engine) $(2))
 # tsan_vm CPUS,TEST...
-tsan_vm = $(if $(2),$(Q)$(tsan_run))
+tsan_vm = $(if $(2),$(call vm_with_disks,tsan,--cpus $(1) --timeout 7200 --memory 1536 $(T)/tsan.img GCS_AGENT=/tests/gcs \
+	GCS_TEST_DISKS=1 GCS_SLOW=4 TSAN_OPTIONS=halt_on_error=1 $(foreach engine,kmod user,GCS_ENGINE=$(engine) $(2))))
 check-tsan: $(T)/tsan.img $(T)/disks/layer.ext4
-	$(Q)cp --sparse=always $(T)/disks/empty $(T)/disks/scratch
 	$(call tsan_vm,2,$(filter-out $(ONE_CPU),$(TSAN_TESTS)))
 	$(call tsan_vm,1,$(filter $(ONE_CPU),$(TSAN_TESTS)))
 .PHONY: check-tsan

@@ -18,21 +18,6 @@
 static struct qmp qmp_port;
 static int uevents = -1, module = -1;
 
-/* Pull controllers 2 and 3, as far as they are there. */
-static bool pull_controllers(void)
-{
-	bool there[CONTROLLERS] = { false }, gone = true;
-	char id[16];
-
-	for (int i = 2; i < CONTROLLERS; i++)
-		there[i] = qmp_do(&qmp_port, true, "device_del", "\"id\": \"scsi%d\"", i) == 0;
-	for (int i = 2; i < CONTROLLERS; i++) {
-		snprintf(id, sizeof(id), "scsi%d", i);
-		gone &= !there[i] || qmp_deleted(&qmp_port, id);
-	}
-	return gone;
-}
-
 bool disks_init(void)
 {
 	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = 1 };
@@ -41,8 +26,7 @@ bool disks_init(void)
 	uevents = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
 	setsockopt(uevents, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	module = open("/dev/" GCS_DEVICE_NAME, O_RDWR | O_CLOEXEC);
-	return module >= 0 && uevents >= 0 && bind(uevents, (struct sockaddr *)&addr, sizeof(addr)) == 0 && qmp_open(&qmp_port) &&
-	       pull_controllers();
+	return module >= 0 && uevents >= 0 && bind(uevents, (struct sockaddr *)&addr, sizeof(addr)) == 0 && qmp_open(&qmp_port);
 }
 
 static const char *device_id(unsigned int controller, unsigned int lun)
@@ -69,19 +53,6 @@ void disk_pull(const struct host *h, unsigned int controller, unsigned int lun)
 {
 	if (qmp_remove(&qmp_port, device_id(controller, lun)))
 		host_fail(h, "pull disk %u:%u", controller, lun);
-}
-
-void controllers_plug(const struct host *h)
-{
-	for (int i = 2; i < CONTROLLERS; i++)
-		if (qmp(&qmp_port, "device_add", "\"driver\": \"virtio-scsi-pci\", \"id\": \"scsi%d\", \"bus\": \"port%d\"", i, i - 2))
-			host_fail(h, "plug controller %d", i);
-}
-
-void controllers_pull(const struct host *h)
-{
-	if (!pull_controllers())
-		host_fail(h, "controllers 2 and 3 do not go");
 }
 
 void disk_plug_slow(const struct host *h, unsigned int controller, unsigned int lun, unsigned long long size, unsigned int bytes)

@@ -24,10 +24,6 @@ bool disks_init(void);
 void disk_plug(const struct host *h, unsigned int controller, unsigned int lun, const char *node);
 void disk_pull(const struct host *h, unsigned int controller, unsigned int lun);
 
-/* Plug and pull controllers 2 and 3. */
-void controllers_plug(const struct host *h);
-void controllers_pull(const struct host *h);
-
 /* A disk of zeroes, which forgets what is written, of this size; it reads and writes so many bytes a second. */
 void disk_plug_slow(const struct host *h, unsigned int controller, unsigned int lun, unsigned long long size, unsigned int bytes);
 void disk_pull_slow(const struct host *h, unsigned int controller, unsigned int lun);

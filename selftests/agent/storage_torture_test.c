@@ -118,7 +118,6 @@ TEST_F_TIMEOUT(torture, every_controller_is_full_at_once_and_empty_again, 1800)
 	/* Those below are the VM's own. */
 	for (unsigned int lun = 4; lun < LUNS; lun += self->loops ? 1 : 12)
 		luns[count++] = lun;
-	controllers_plug(h);
 	for (unsigned int c = 0; c < CONTROLLERS; c++)
 		for (size_t i = 0; i < count; i++)
 			disk_plug(h, c, luns[i], "node0");
@@ -134,7 +133,6 @@ TEST_F_TIMEOUT(torture, every_controller_is_full_at_once_and_empty_again, 1800)
 			disk_pull(h, c, luns[i]);
 			disk_wait_gone(h, c, luns[i]);
 		}
-	controllers_pull(h);
 }
 
 TEST_F_TIMEOUT(torture, a_slot_is_used_again_and_again, 1800)

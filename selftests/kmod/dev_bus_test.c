@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The device map: NVDIMMs, network interfaces, PCI functions, and all of them in a dump
+ * The device map: NVDIMMs, SCSI controllers, network interfaces, PCI functions, and all of them in a dump
  */
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -45,6 +45,65 @@ TEST_F_TIMEOUT(bus, nvdimms_are_found_when_they_come, 100)
 	}
 	addr.index = 0;
 	EXPECT_EQ(0, dev_wait(self->dev, addr, 0, &out));
+}
+
+enum { LUNS = 64 };
+
+TEST_F_TIMEOUT(bus, a_controller_comes_with_64_disks_and_goes_under_its_waiters, 250)
+{
+	static struct dev_info list[2 * LUNS];
+	int count, seen[LUNS] = { 0 }, gone = 0;
+	struct gcs_dev_wait out;
+	struct waiter w[LUNS], late[3];
+	struct dev_info info;
+	char name[16];
+
+	EXPECT_EQ(ENXIO, dev_wait(self->dev, scsi_addr(4, 0), DEV_MS, &out));
+	EXPECT_EQ(ENXIO, dev_wait_with(self->dev, scsi_addr(4, 0), GCS_WAIT_CONTROLLER, NOT_MS, &out));
+	EXPECT_EQ(ENXIO, dev_wait_with(self->dev, scsi_addr(4, 0), GCS_WAIT_CONTROLLER, 0, &out));
+	/* They are there before the controller. */
+	w[0] = waiter_start_with(self->dev, scsi_addr(4, 0), GCS_WAIT_CONTROLLER);
+	late[0] = waiter_start_with(self->dev, scsi_addr(4, 100), GCS_WAIT_CONTROLLER);
+	EXPECT_TRUE(still_waits(w[0].pid));
+	ASSERT_EQ(0, qmp(self->qmp, "device_add", "\"driver\": \"virtio-scsi-pci\", \"id\": \"scsi4\", \"bus\": \"port0\""));
+	/* The end of the probe of the PCI function is that of the controller in it. */
+	ASSERT_TRUE(dev_expect(&self->events, GCS_CMD_DEV_ADDED, GCS_BUS_PCI, &info));
+	EXPECT_STREQ("virtio-pci", info.driver);
+	for (int i = 1; i < LUNS; i++)
+		w[i] = waiter_start(self->dev, scsi_addr(4, i));
+	for (int i = 0; i < LUNS; i++) {
+		snprintf(name, sizeof(name), "c%d", i);
+		ASSERT_EQ(0, qmp_null_node(self->qmp, name, (i + 1) * MIB, false));
+		ASSERT_EQ(0, qmp_add_disk(self->qmp, name, "scsi4", i, name));
+		/* One by one: of more than 8 at once the driver is told only that it has missed some, and scans the bus. */
+		EXPECT_EQ(0, waiter_result(w[i]));
+		EXPECT_EQ((i + 1) * MIB, w[i].out->bytes);
+		EXPECT_EQ(0, dev_wait(self->dev, scsi_addr(4, i), 0, &out));
+		EXPECT_STREQ(w[i].out->name, out.name);
+	}
+	for (int i = 0; i < LUNS; i++)
+		ASSERT_TRUE(dev_expect(&self->events, GCS_CMD_DEV_ADDED, GCS_BUS_SCSI, &info));
+	count = dev_dump(&self->nl, list, 2 * LUNS);
+	for (int i = 0; i < count; i++)
+		if (list[i].bus == GCS_BUS_SCSI && list[i].controller == 4) {
+			EXPECT_EQ((list[i].lun + 1) * MIB, list[i].bytes);
+			seen[list[i].lun % LUNS]++;
+		}
+	for (int i = 0; i < LUNS; i++)
+		EXPECT_EQ(1, seen[i]);
+
+	for (int i = 1; i < 3; i++)
+		late[i] = waiter_start(self->dev, scsi_addr(4, 100 + i));
+	EXPECT_TRUE(still_waits(late[2].pid));
+	ASSERT_EQ(0, qmp_remove(self->qmp, "scsi4"));
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(ENODEV, waiter_result(late[i]));
+	EXPECT_EQ(ENXIO, dev_wait(self->dev, scsi_addr(4, 0), DEV_MS, &out));
+	while (gone < LUNS && dev_expect(&self->events, GCS_CMD_DEV_REMOVED, GCS_BUS_SCSI, &info))
+		gone++;
+	EXPECT_EQ(LUNS, gone);
+	for (int i = 0; i < LUNS; i++)
+		EXPECT_EQ(0, qmp(self->qmp, "blockdev-del", "\"node-name\": \"c%d\"", i));
 }
 
 static const struct gcs_dev_addr nic = {
