@@ -21,7 +21,7 @@ $(T)/tsan.img: $(T)/.kernel $(AGENT_TESTS) $(T)/tsan/gcs $(B)/kmod/$(KERNEL)/gcs
 # The first report ends the agent, and so the test, which shows it. The agent takes several times as long as usual.
 TSAN_TESTS ?= $(AGENT_RUN)
 # tsan_vm CPUS,TEST...
-tsan_vm = $(if $(2),$(call vm_with_disks,tsan,--cpus $(1) --timeout 7200 --memory 1536 $(T)/tsan.img GCS_AGENT=/tests/gcs \
+tsan_vm = $(if $(2),$(call vm_with_disks,tsan,--cpus $(1) --controllers $(if $(filter 1,$(1)),2,4) --timeout 7200 --memory 1536 $(T)/tsan.img GCS_AGENT=/tests/gcs \
 	GCS_TEST_DISKS=1 GCS_SLOW=4 TSAN_OPTIONS=halt_on_error=1 $(foreach engine,kmod user,GCS_ENGINE=$(engine) $(2))))
 check-tsan: $(T)/tsan.img $(T)/disks/layer.ext4
 	$(call tsan_vm,2,$(filter-out $(ONE_CPU),$(TSAN_TESTS)))

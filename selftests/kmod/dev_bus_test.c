@@ -58,34 +58,34 @@ TEST_F_TIMEOUT(bus, a_controller_comes_with_64_disks_and_goes_under_its_waiters,
 	struct dev_info info;
 	char name[16];
 
-	EXPECT_EQ(ENXIO, dev_wait(self->dev, scsi_addr(4, 0), DEV_MS, &out));
-	EXPECT_EQ(ENXIO, dev_wait_with(self->dev, scsi_addr(4, 0), GCS_WAIT_CONTROLLER, NOT_MS, &out));
-	EXPECT_EQ(ENXIO, dev_wait_with(self->dev, scsi_addr(4, 0), GCS_WAIT_CONTROLLER, 0, &out));
+	EXPECT_EQ(ENXIO, dev_wait(self->dev, scsi_addr(2, 0), DEV_MS, &out));
+	EXPECT_EQ(ENXIO, dev_wait_with(self->dev, scsi_addr(2, 0), GCS_WAIT_CONTROLLER, NOT_MS, &out));
+	EXPECT_EQ(ENXIO, dev_wait_with(self->dev, scsi_addr(2, 0), GCS_WAIT_CONTROLLER, 0, &out));
 	/* They are there before the controller. */
-	w[0] = waiter_start_with(self->dev, scsi_addr(4, 0), GCS_WAIT_CONTROLLER);
-	late[0] = waiter_start_with(self->dev, scsi_addr(4, 100), GCS_WAIT_CONTROLLER);
+	w[0] = waiter_start_with(self->dev, scsi_addr(2, 0), GCS_WAIT_CONTROLLER);
+	late[0] = waiter_start_with(self->dev, scsi_addr(2, 100), GCS_WAIT_CONTROLLER);
 	EXPECT_TRUE(still_waits(w[0].pid));
-	ASSERT_EQ(0, qmp(self->qmp, "device_add", "\"driver\": \"virtio-scsi-pci\", \"id\": \"scsi4\", \"bus\": \"port0\""));
+	ASSERT_EQ(0, qmp(self->qmp, "device_add", "\"driver\": \"virtio-scsi-pci\", \"id\": \"scsi2\", \"bus\": \"port0\""));
 	/* The end of the probe of the PCI function is that of the controller in it. */
 	ASSERT_TRUE(dev_expect(&self->events, GCS_CMD_DEV_ADDED, GCS_BUS_PCI, &info));
 	EXPECT_STREQ("virtio-pci", info.driver);
 	for (int i = 1; i < LUNS; i++)
-		w[i] = waiter_start(self->dev, scsi_addr(4, i));
+		w[i] = waiter_start(self->dev, scsi_addr(2, i));
 	for (int i = 0; i < LUNS; i++) {
 		snprintf(name, sizeof(name), "c%d", i);
 		ASSERT_EQ(0, qmp_null_node(self->qmp, name, (i + 1) * MIB, false));
-		ASSERT_EQ(0, qmp_add_disk(self->qmp, name, "scsi4", i, name));
+		ASSERT_EQ(0, qmp_add_disk(self->qmp, name, "scsi2", i, name));
 		/* One by one: of more than 8 at once the driver is told only that it has missed some, and scans the bus. */
 		EXPECT_EQ(0, waiter_result(w[i]));
 		EXPECT_EQ((i + 1) * MIB, w[i].out->bytes);
-		EXPECT_EQ(0, dev_wait(self->dev, scsi_addr(4, i), 0, &out));
+		EXPECT_EQ(0, dev_wait(self->dev, scsi_addr(2, i), 0, &out));
 		EXPECT_STREQ(w[i].out->name, out.name);
 	}
 	for (int i = 0; i < LUNS; i++)
 		ASSERT_TRUE(dev_expect(&self->events, GCS_CMD_DEV_ADDED, GCS_BUS_SCSI, &info));
 	count = dev_dump(&self->nl, list, 2 * LUNS);
 	for (int i = 0; i < count; i++)
-		if (list[i].bus == GCS_BUS_SCSI && list[i].controller == 4) {
+		if (list[i].bus == GCS_BUS_SCSI && list[i].controller == 2) {
 			EXPECT_EQ((list[i].lun + 1) * MIB, list[i].bytes);
 			seen[list[i].lun % LUNS]++;
 		}
@@ -93,12 +93,12 @@ TEST_F_TIMEOUT(bus, a_controller_comes_with_64_disks_and_goes_under_its_waiters,
 		EXPECT_EQ(1, seen[i]);
 
 	for (int i = 1; i < 3; i++)
-		late[i] = waiter_start(self->dev, scsi_addr(4, 100 + i));
+		late[i] = waiter_start(self->dev, scsi_addr(2, 100 + i));
 	EXPECT_TRUE(still_waits(late[2].pid));
-	ASSERT_EQ(0, qmp_remove(self->qmp, "scsi4"));
+	ASSERT_EQ(0, qmp_remove(self->qmp, "scsi2"));
 	for (int i = 0; i < 3; i++)
 		EXPECT_EQ(ENODEV, waiter_result(late[i]));
-	EXPECT_EQ(ENXIO, dev_wait(self->dev, scsi_addr(4, 0), DEV_MS, &out));
+	EXPECT_EQ(ENXIO, dev_wait(self->dev, scsi_addr(2, 0), DEV_MS, &out));
 	while (gone < LUNS && dev_expect(&self->events, GCS_CMD_DEV_REMOVED, GCS_BUS_SCSI, &info))
 		gone++;
 	EXPECT_EQ(LUNS, gone);

@@ -2,7 +2,7 @@
 /*
  * Devices that come and go, by request of the guest: QEMU's monitor on a virtio-serial port (scripts/vm --hotplug)
  *
- * There are three free slots port0 to port2, the controllers scsi0 to scsi3, of which the second tells of nothing that is
+ * There are three free slots port0 to port2, the controllers scsi0, scsi1, ..., of which the second tells of nothing that is
  * added, and files as block nodes: hot0 and hot1 of 8 MiB, big of 1 GiB.
  */
 #ifndef HOTPLUG_H
