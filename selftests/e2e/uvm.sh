@@ -4,7 +4,7 @@
 # UVMs in the background: up, down, ls, and containers in them: create, start, attach, exec, kill, wait, rm, ps; one UVM for all that
 # leaves it alive, two more for what does not. Needs root.
 . "$(dirname "$0")/lib.sh"
-plan 42
+plan 43
 make_image "$work/image"
 mke2fs -q -t ext4 -d "$work/image" "$work/image.ext4" 64M > "$work/out"
 image=$work/image.ext4
@@ -236,6 +236,16 @@ follower=$!
 exec 6< "$work/pipe"
 grep -q -m 1 'start .*busy' <&6 && ctl kill -s KILL busy && read -r -t "$limit" line <&6 && [[ $line == *' exit '*'busy exit_code=137' ]]
 result $? "events -f: what happens from now on"
+
+# Not one descriptor is left to it.
+pid=$(pid_of one) free=0
+most=$(prlimit -p "$pid" --nofile -o SOFT --noheadings)
+while [ -L "/proc/$pid/fd/$free" ]; do free=$((free + 1)); done
+prlimit -p "$pid" --nofile="$free:"
+ctl ps --in one
+prlimit -p "$pid" --nofile="$most:"
+refused 'the supervisor has no descriptor or memory for one more' && ctl ps --in one && [ $code -eq 0 ]
+result $? "a supervisor without descriptors turns a client away, and takes the next"
 
 pid=$(pid_of one)
 qemu=$(pgrep -P "$pid" qemu)

@@ -97,10 +97,16 @@ int client_hear(int fd, struct control_fds *fds, struct json_object **answer, st
 
 int client_ask(int fd, struct json_object *request, struct control_fds *fds, struct json_object **answer, struct gcs_error *err)
 {
-	int ret = control_send(fd, request, fds, err);
+	struct gcs_error send_err = { 0 };
+	int ret = control_send(fd, request, fds, &send_err);
 
 	json_object_put(request);
-	return ret < 0 ? -1 : client_hear(fd, fds, answer, err);
+	/* Who has hung up has said why. */
+	if (ret == 0 || send_err.err == EPIPE)
+		return client_hear(fd, fds, answer, err);
+	if (err)
+		*err = send_err;
+	return -1;
 }
 
 int client_request(const char *in, struct json_object *request, struct json_object **answer, struct gcs_error *err)

@@ -73,6 +73,12 @@ int control_receive(int fd, struct json_object **message, struct control_fds *fd
 	if (!text)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "control socket");
 	n = fds_receive(fd, text, MESSAGE_MAX, fds ? fds->fds : NULL, fds ? &fds->count : NULL, 0, &cut);
+	/* The other end has not read all that it was sent; what it has said itself follows. */
+	if (n < 0 && errno == ECONNRESET) {
+		if (fds)
+			fds->count = FDS_MAX;
+		n = fds_receive(fd, text, MESSAGE_MAX, fds ? fds->fds : NULL, fds ? &fds->count : NULL, 0, &cut);
+	}
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return 0;
 	if (n < 0)

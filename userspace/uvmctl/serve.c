@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Who connects to the supervisor: a thread that does what one request asks for, step by step, whether its client lives or not. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,26 @@ static void *client_thread(void *arg)
 	return NULL;
 }
 
+/* For a connection there is no descriptor or memory. One that stayed in the queue would wake us for ever. */
+static void turn_away(struct supervisor *s, int fd)
+{
+	_cleanup_json_ struct json_object *answer = json_object_new_object();
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && s->spare_fd >= 0) {
+		close(s->spare_fd);
+		fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+		s->spare_fd = -1;
+	}
+	if (fd >= 0) {
+		set_string(answer, "error", "too many ask: the supervisor has no descriptor or memory for one more");
+		set_number(answer, "errno", EMFILE);
+		control_send(fd, answer, NULL, NULL);
+		close(fd);
+	}
+	if (s->spare_fd < 0)
+		s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void on_client(struct event *ev, uint32_t events, void *arg)
 {
 	struct supervisor *s = arg;
@@ -160,9 +181,7 @@ static void on_client(struct event *ev, uint32_t events, void *arg)
 	pthread_t thread;
 
 	if (fd < 0 || !c) {
-		/* Out of descriptors or memory: it is told so by the end of its connection. */
-		if (fd >= 0)
-			close(fd);
+		turn_away(s, fd);
 		free(c);
 		return;
 	}
@@ -185,5 +204,8 @@ static void on_client(struct event *ev, uint32_t events, void *arg)
 
 int serve_start(struct supervisor *s, struct gcs_error *err)
 {
+	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (s->spare_fd < 0)
+		return gcs_fail(err, errno, HR_FAIL, "open /dev/null");
 	return event_add(s->listener, EPOLLIN, on_client, s, err) ? 0 : -1;
 }

@@ -47,6 +47,7 @@ struct supervisor {
 	struct devices devices;
 	int state_fd, dir_fd, listener, events_fd;
 	int down_fd; /* an eventfd: somebody wants it down */
+	int spare_fd; /* to accept, and turn away, a client for whom there is no other */
 	time_t started;
 	/* Protects what follows. Never held while something waits for the guest, QEMU or a client. */
 	pthread_mutex_t lock;
