@@ -67,7 +67,7 @@ done
 [ $missing -eq 0 ] && [ $options -ge 60 ]
 result $? "completion: every option of every verb"
 
-complete_words run --accel k && [ "$is" = ' kvm ' ] && complete_words kill -s SIGTER && [ "$is" = ' SIGTERM ' ] &&
+complete_words run --cp && [ "$is" = ' --cpu-limit --cpus ' ] && complete_words run --accel k && [ "$is" = ' kvm ' ] && complete_words kill -s SIGTER && [ "$is" = ' SIGTERM ' ] &&
 	complete_words create --platform linux/ar && [ "$is" = ' linux/arm64 ' ]
 result $? "completion: values of options"
 

@@ -5,10 +5,17 @@
 
 _uvmctl_verbs() { "$1" --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p'; }
 
-_uvmctl_options() { "$1" "$2" --help 2> /dev/null | sed -nE 's/^ +((-[a-zA-Z]), )?(--[a-z-]+).*/\2 \3/p'; }
+# The VM's options are those of `up`.
+_uvmctl_help()
+{
+	"$1" "$2" --help 2> /dev/null
+	[ "$2" != run ] || "$1" up --help
+}
+
+_uvmctl_options() { _uvmctl_help "$1" "$2" | sed -nE 's/^ +((-[a-zA-Z]), )?(--[a-z-]+).*/\2 \3/p'; }
 
 # Those with an argument, which the help has in capitals.
-_uvmctl_valued() { "$1" "$2" --help 2> /dev/null | sed -nE 's/^ +((-[a-zA-Z]), )?(--[a-z-]+) [A-Z].*/\2 \3/p' | tr '\n' ' '; }
+_uvmctl_valued() { _uvmctl_help "$1" "$2" | sed -nE 's/^ +((-[a-zA-Z]), )?(--[a-z-]+) [A-Z].*/\2 \3/p' | tr '\n' ' '; }
 
 _uvmctl_actions() { "$1" image --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p'; }
 

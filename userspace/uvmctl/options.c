@@ -93,18 +93,26 @@ static const struct {
 /* The verb whose command line it is, for messages. */
 static const char *verb_name;
 
+/* What `up` takes as well is about the VM; the help of `run` would not fit a screen with it. */
+static bool of_vm(size_t option)
+{
+	return (table[option].verbs & ~VERB_DOCTOR) == VM;
+}
+
 static void help(const struct verb *verb, FILE *to)
 {
 	fprintf(to, "usage: uvmctl %s [OPTION]... %s\n%s\n", verb->name, verb->operands, verb->summary);
 	for (size_t i = 0; i < OPTION_COUNT; i++) {
 		char left[40];
 
-		if (!(table[i].verbs & verb->bit))
+		if (!(table[i].verbs & verb->bit) || (verb->bit == VERB_RUN && of_vm(i)))
 			continue;
 		snprintf(left, sizeof(left), "%s--%s%s%s", table[i].opt < 256 ? (char[]){ '-', (char)table[i].opt, ',', ' ', 0 } : "    ",
 			 table[i].name, table[i].argument ? " " : "", table[i].argument ?: "");
 		fprintf(to, "  %-26s%s\n", left, table[i].help);
 	}
+	if (verb->bit == VERB_RUN)
+		fprintf(to, "and the VM's: uvmctl up --help\n");
 }
 
 static int wrong(const char *option, const char *value, const char *why)

@@ -48,18 +48,24 @@ static struct plot_series *series_of(struct plot *p, const char *name)
 	return s;
 }
 
+double cpu_percent(uint64_t before_ns, uint64_t now_ns, double ms)
+{
+	return now_ns < before_ns ? -1 : (double)(now_ns - before_ns) / 1e4 / ms;
+}
+
 int plot_add(struct plot *p, const char *name, double ms, uint64_t cpu_ns, uint64_t memory, struct gcs_error *err)
 {
 	struct plot_series *s = series_of(p, name);
+	double percent;
 
 	if (!s)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "plot of %s", name);
 	if (!p->start)
 		p->start = ms;
-	/* What it used is known from its second time on. Less than before: it is another container of this name. */
-	if (s->ms && cpu_ns >= s->cpu_ns)
-		fprintf(s->rows, "%.3f %.2f %.3f\n", (ms - p->start) / 1e3, (double)(cpu_ns - s->cpu_ns) / 1e4 / (ms - s->ms),
-			(double)memory / (1 << 20));
+	/* What it used is known from its second time on. */
+	percent = s->ms ? cpu_percent(s->cpu_ns, cpu_ns, ms - s->ms) : -1;
+	if (percent >= 0)
+		fprintf(s->rows, "%.3f %.2f %.3f\n", (ms - p->start) / 1e3, percent, (double)memory / (1 << 20));
 	s->ms = ms;
 	s->cpu_ns = cpu_ns;
 	return 0;

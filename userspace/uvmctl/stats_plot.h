@@ -17,6 +17,9 @@ struct plot {
 	double start; /* when there was the first */
 };
 
+/* Of one processor in @ms; negative if it has used less than before: it is another container of this name. */
+double cpu_percent(uint64_t before_ns, uint64_t now_ns, double ms);
+
 /* At @ms (timing_now()) container @name had used @cpu_ns of processor time and had @memory bytes. -1 with @err. */
 int plot_add(struct plot *p, const char *name, double ms, uint64_t cpu_ns, uint64_t memory, struct gcs_error *err);
 

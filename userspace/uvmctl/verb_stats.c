@@ -51,15 +51,17 @@ static struct json_object *row_of(struct json_object *c, struct json_object *bef
 {
 	struct json_object *row = json_object_new_object(), *m = NULL, *old = NULL;
 	const char *name = get_string(c, "name") ?: "";
+	double percent = -1;
 	uint64_t ns;
 	char text[32];
 
 	json_object_object_get_ex(c, "statistics", &m);
 	ns = NUMBER(m, "cpu", "usage", "total");
 	set_string(row, "name", name);
-	/* Less than before: it is another container of this name. */
-	if (before && json_object_object_get_ex(before, name, &old) && ns >= json_object_get_uint64(old)) {
-		snprintf(text, sizeof(text), "%.1f%%", (double)(ns - json_object_get_uint64(old)) / 1e4 / ms);
+	if (before && json_object_object_get_ex(before, name, &old))
+		percent = cpu_percent(json_object_get_uint64(old), ns, ms);
+	if (percent >= 0) {
+		snprintf(text, sizeof(text), "%.1f%%", percent);
 		set_string(row, "cpu", text);
 	}
 	snprintf(text, sizeof(text), "%.2f s", (double)ns / 1e9);
