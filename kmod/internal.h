@@ -91,7 +91,10 @@ enum gcs_sender {
  *            ring: should it have to leave some behind, they have their place before all others
  * @seen: @tail when @gather last looked
  * @looks: how often @gather has looked since the ring began to gather
- * @last_ns: local_clock() when the last send or burst ended; cheap, and good enough to see a burst
+ * @held: what the ring has is not gathering: the writer that began it is about to send it. Should another
+ *        writer come meanwhile it gathers after all, since the first may be slow.
+ * @last_ns: local_clock() when bytes last left the ring or a writer's memory; cheap, and good enough to
+ *           see a burst
  * @last: when the last write ended; this and the following are in jiffies
  * @idle: gcs_stream_finish.idle_ms
  * @deadline: when to give up, or 0
@@ -148,6 +151,7 @@ struct gcs_stream {
 	u32 reserved;
 	u32 seen;
 	u8 looks;
+	bool held;
 
 	u64 last_ns;
 	u64 last;

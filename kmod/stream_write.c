@@ -462,9 +462,13 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 	if (!n || !s->sock || s->sender != GCS_SENDER_NONE) {
 		spin_unlock(&s->lock);
 	} else {
-		if (s->tail - s->head == n && !w->quiet)
+		bool first = s->tail - s->head == n;
+
+		if (!w->quiet && (first || s->held))
 			gather_start(s);
-		else if (s->tail - s->head >= GCS_GATHER_MAX && s->tail - s->head - n < GCS_GATHER_MAX)
+		if (!w->quiet || first)
+			s->held = w->quiet;
+		if (s->tail - s->head >= GCS_GATHER_MAX && s->tail - s->head - n < GCS_GATHER_MAX)
 			gcs_stream_kick(s);
 		spin_unlock(&s->lock);
 	}
