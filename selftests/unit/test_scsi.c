@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "event.h"
 #include "fs.h"
 #include "storage/internal.h"
@@ -171,6 +172,13 @@ TEST_F(scsi, ejecting_what_is_not_there_is_success)
 	EXPECT_EQ(-1, disk_eject(3, 3, &self->err));
 }
 
+static int detect(const char *path, enum filesystem *fs, struct gcs_error *err)
+{
+	_cleanup_close_ int fd = open_cached(path, err);
+
+	return fd < 0 ? -1 : filesystem_detect(fd, path, fs, err);
+}
+
 TEST_F(scsi, what_is_on_a_disk)
 {
 	char path[128], image[4096] = { 0 };
@@ -178,22 +186,22 @@ TEST_F(scsi, what_is_on_a_disk)
 
 	snprintf(path, sizeof(path), "%s/disk", self->dir);
 	ASSERT_EQ(0, fs_write(path, image, sizeof(image), 0644, &self->err));
-	ASSERT_EQ(0, filesystem_detect(path, &fs, &self->err));
+	ASSERT_EQ(0, detect(path, &fs, &self->err));
 	EXPECT_EQ(FS_NONE, (int)fs);
 	image[1080] = 0x53;
 	image[1081] = 0xef;
 	ASSERT_EQ(0, fs_write(path, image, sizeof(image), 0644, &self->err));
-	ASSERT_EQ(0, filesystem_detect(path, &fs, &self->err));
+	ASSERT_EQ(0, detect(path, &fs, &self->err));
 	EXPECT_EQ(FS_EXT4, (int)fs);
 	memcpy(image, "XFSB", 4);
 	image[1081] = 0;
 	ASSERT_EQ(0, fs_write(path, image, sizeof(image), 0644, &self->err));
-	ASSERT_EQ(0, filesystem_detect(path, &fs, &self->err));
+	ASSERT_EQ(0, detect(path, &fs, &self->err));
 	EXPECT_EQ(FS_XFS, (int)fs);
 	/* A disk that cannot be read is not an empty one. */
-	EXPECT_EQ(-1, filesystem_detect(self->dir, &fs, &self->err));
+	EXPECT_EQ(-1, detect(self->dir, &fs, &self->err));
 	EXPECT_EQ(EISDIR, self->err.err);
-	EXPECT_EQ(-1, filesystem_detect("/no/such/disk", &fs, &self->err));
+	EXPECT_EQ(-1, detect("/no/such/disk", &fs, &self->err));
 }
 
 TEST_F(scsi, bad_requests_are_errors)

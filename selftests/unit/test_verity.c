@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "storage/internal.h"
 #include "kselftest_harness.h"
 
@@ -50,11 +51,12 @@ static bool put_ext4(int fd, uint32_t blocks)
 
 static int map(const char *path, struct gcs_error *err)
 {
+	_cleanup_close_ int fd = open_cached(path, err);
 	char node[PATH_MAX];
 
 	snprintf(node, sizeof(node), "%s", path);
 	/* No case gets as far as to need an owner. */
-	return verity_map(NULL, "verity-test", node, err);
+	return fd < 0 ? -1 : verity_map(NULL, "verity-test", fd, node, err);
 }
 
 TEST_F(verity, an_ext4_alone_has_none)

@@ -62,13 +62,13 @@ static int check_encrypted(const struct mapped_disk *disk, struct gcs_error *err
 }
 
 /* The file system to mount; makes it if that was asked for and there is none of that type. */
-static int prepare_filesystem(const struct mapped_disk *disk, enum filesystem wanted, const char *node, const char **type,
+static int prepare_filesystem(const struct mapped_disk *disk, enum filesystem wanted, int fd, const char *node, const char **type,
 			      struct gcs_error *err)
 {
 	enum filesystem fs = FS_NONE;
 
 	/* There is never anything on an encrypted disk. */
-	if (!disk->encrypted && filesystem_detect(node, &fs, err) < 0)
+	if (!disk->encrypted && filesystem_detect(fd, node, &fs, err) < 0)
 		return -1;
 	if (disk->ensure_filesystem && fs != wanted && disk->read_only)
 		return gcs_fail(err, 0, HR_FAIL, "%s: there is no %s on the disk, and it is read-only: not formatted", node,
@@ -104,7 +104,8 @@ static int mount_disk(struct owned *o, const struct mapped_disk *disk, char node
 	unsigned long propagation[PROPAGATION_MAX];
 	const char *path = disk->mount_path, *type = NULL, *data = "";
 	char device[PATH_MAX], what[64];
-	_cleanup_close_ int disk_fd = -1, fd = -1;
+	_cleanup_close_ int disk_fd = -1, crypt_fd = -1;
+	int fd;
 	enum filesystem wanted;
 
 	if (wanted_filesystem(disk, &wanted, err) < 0)
@@ -117,18 +118,19 @@ static int mount_disk(struct owned *o, const struct mapped_disk *disk, char node
 	disk_fd = open_cached(node, err);
 	if (disk_fd < 0 || (disk->encrypted && encrypt_disk(o, disk, node, device, err) < 0))
 		return -1;
+	fd = disk_fd;
 	if (disk->encrypted) {
 		node = device;
-		fd = open_cached(node, err);
+		fd = crypt_fd = open_cached(node, err);
 		if (fd < 0)
 			return -1;
 	}
-	if (prepare_filesystem(disk, wanted, node, &type, err) < 0)
+	if (prepare_filesystem(disk, wanted, fd, node, &type, err) < 0)
 		return -1;
 	if (disk->read_only && !strcmp(type, "ext4")) {
 		snprintf(what, sizeof(what), "verity-scsi%u-lun%u-p%llu", disk->controller, disk->lun,
 			 (unsigned long long)disk->partition);
-		if (verity_map(o, what, node, err) < 0)
+		if (verity_map(o, what, fd, node, err) < 0)
 			return -1;
 	}
 	/* A journal that was not closed must not be replayed on a disk that may be shared. */

@@ -127,18 +127,18 @@ int dm_remove(const char *name, struct gcs_error *err);
 
 /* --- verity.c ---------------------------------------------------------------------------------- */
 
-/* If @node's ext4 has a tree of hashes behind it: a device that checks what is read, which @o owns and whose path is in @node then. */
-int verity_map(struct owned *o, const char *what, char node[PATH_MAX], struct gcs_error *err);
+/* If the ext4 of @node, open as @fd, has a tree of hashes behind it: a device that checks what is read, which @o owns and whose path is in @node then. */
+int verity_map(struct owned *o, const char *what, int fd, char node[PATH_MAX], struct gcs_error *err);
 
 /* --- filesystem.c: what is on a disk ---------------------------------------------------------- */
 
 enum filesystem { FS_NONE, FS_EXT4, FS_XFS };
 
-/* While a device is open, what was read of it stays cached: each look at it, and the mount, would read it again. */
+/* To look at its superblocks. While a device is open, what was read of it stays cached: each look at it, and the mount, would read it again. */
 int open_cached(const char *node, struct gcs_error *err);
 
 /* A read error is an error, not FS_NONE. */
-int filesystem_detect(const char *node, enum filesystem *fs, struct gcs_error *err);
+int filesystem_detect(int fd, const char *node, enum filesystem *fs, struct gcs_error *err);
 int filesystem_make(const char *node, enum filesystem fs, bool encrypted, struct gcs_error *err);
 
 /* --- crypt.c: a disk that is encrypted with a key that nobody knows ---------------------------- */

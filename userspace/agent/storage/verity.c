@@ -201,9 +201,8 @@ static int root_hash(int fd, const char *node, const struct verity_superblock *s
 	return 0;
 }
 
-int verity_map(struct owned *o, const char *what, char node[PATH_MAX], struct gcs_error *err)
+int verity_map(struct owned *o, const char *what, int fd, char node[PATH_MAX], struct gcs_error *err)
 {
-	_cleanup_close_ int fd = open(node, O_RDONLY | O_CLOEXEC);
 	char params[1024], device[DM_DEVICE_MAX], root[SHA256_DIGEST_STRING_LENGTH], salt[2 * sizeof(((struct verity_superblock *)0)->salt) + 1];
 	struct dm_target t = { .type = "verity", .params = params };
 	uint8_t super[EXT_SIZE];
@@ -212,8 +211,6 @@ int verity_map(struct owned *o, const char *what, char node[PATH_MAX], struct gc
 	off_t size;
 	int ret;
 
-	if (fd < 0)
-		return gcs_fail(err, errno, HR_FAIL, "%s: open", node);
 	size = lseek(fd, 0, SEEK_END);
 	if (size < 0)
 		return gcs_fail(err, errno, HR_FAIL, "%s: size", node);

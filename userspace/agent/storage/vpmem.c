@@ -125,12 +125,12 @@ static int build(struct owned *o, const struct vpmem *v, const char *device, str
 	fd = open_cached(node, err);
 	if (fd < 0)
 		return -1;
-	if (filesystem_detect(node, &fs, err) < 0)
+	if (filesystem_detect(fd, node, &fs, err) < 0)
 		return -1;
 	if (fs != FS_EXT4)
 		return gcs_fail(err, 0, HR_FAIL, "%s: there is no ext4 on it", node);
 	snprintf(what, sizeof(what), "verity-pmem%u-%llu", v->device, (unsigned long long)v->offset);
-	if (verity_map(o, what, node, err) < 0)
+	if (verity_map(o, what, fd, node, err) < 0)
 		return -1;
 	if (owned_mkdir(o, v->mount_path, 0700, err) < 0)
 		return -1;
