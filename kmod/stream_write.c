@@ -97,9 +97,16 @@ static bool quiet(const struct gcs_stream *s)
 	       !READ_ONCE(s->gathering) && local_clock() - s->last_ns > GCS_QUICK_NS;
 }
 
+/* Called under the lock: there are bytes in the ring that could be sent, and nobody sends. */
+static bool ring_waits(const struct gcs_stream *s)
+{
+	return gcs_stream_live(s) && s->sock && s->sender == GCS_SENDER_NONE && s->head != s->tail;
+}
+
 /* Called under the lock: what is in the ring may wait for more. */
 static void gather_start(struct gcs_stream *s)
 {
+	s->held = false;
 	WRITE_ONCE(s->looks, 0);
 	if (READ_ONCE(s->gathering))
 		return;
@@ -333,22 +340,16 @@ struct gcs_write {
 };
 
 /*
- * A writer sends what is in the ring, if the work item has not come to it yet. What the peer does
- * not take is the work item's, and so is an error.
+ * A writer sends what waits in the ring. What the peer does not take is the work item's, and so is
+ * an error. Called with the lock, which is released.
  */
 static void write_ring(struct gcs_stream *s)
+	__releases(&s->lock)
 {
-	struct file *file;
+	struct file *file = get_file(s->sock);
+	u32 len = min_t(u32, s->tail - s->head, GCS_PACKET_MAX);
 	ssize_t ret;
-	u32 len;
 
-	spin_lock(&s->lock);
-	if (!gcs_stream_live(s) || !s->sock || s->sender != GCS_SENDER_NONE || s->head == s->tail) {
-		spin_unlock(&s->lock);
-		return;
-	}
-	file = get_file(s->sock);
-	len = min_t(u32, s->tail - s->head, GCS_PACKET_MAX);
 	WRITE_ONCE(s->sender, GCS_SENDER_INLINE);
 	spin_unlock(&s->lock);
 
@@ -374,11 +375,8 @@ static void write_ring(struct gcs_stream *s)
 static void hold_no_more(struct gcs_stream *s)
 {
 	spin_lock(&s->lock);
-	if (s->held && gcs_stream_live(s) && s->sock && s->sender == GCS_SENDER_NONE &&
-	    s->head != s->tail) {
-		s->held = false;
+	if (s->held && ring_waits(s))
 		gather_start(s);
-	}
 	spin_unlock(&s->lock);
 }
 
@@ -428,9 +426,8 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 	}
 
 	room = gcs_stream_room(s);
-	/* Sending it here is better than to wait. */
-	if (s->sock && s->sender == GCS_SENDER_NONE && s->head != s->tail && room < need) {
-		spin_unlock(&s->lock);
+	/* The work item has not come to the ring yet: sending it here is better than to wait. */
+	if (room < need && ring_waits(s)) {
 		write_ring(s);
 		/* Not for any signal: this was no wait, and what may not block is never interrupted. */
 		return fatal_signal_pending(current) ? -ERESTARTSYS : 0;
@@ -479,10 +476,10 @@ static ssize_t write_step(struct gcs_stream *s, struct gcs_write *w, struct iov_
 	} else {
 		bool first = s->tail - s->head == n;
 
-		if (!w->quiet && (first || s->held))
+		if (w->quiet)
+			s->held |= first;
+		else if (first || s->held)
 			gather_start(s);
-		if (!w->quiet || first)
-			s->held = w->quiet;
 		if (s->tail - s->head >= GCS_GATHER_MAX && s->tail - s->head - n < GCS_GATHER_MAX)
 			gcs_stream_kick(s);
 		spin_unlock(&s->lock);
@@ -520,8 +517,13 @@ ssize_t gcs_stream_write_iter(struct kiocb *iocb, struct iov_iter *from)
 			break;
 		done += ret;
 	}
-	if (w.quiet)
-		write_ring(s);
+	if (w.quiet) {
+		spin_lock(&s->lock);
+		if (ring_waits(s))
+			write_ring(s);
+		else
+			spin_unlock(&s->lock);
+	}
 	if (ret == -EPIPE)
 		send_sig(SIGPIPE, current, 0);
 	return done ? done : ret;
