@@ -9,7 +9,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,18 +74,6 @@ static void source(int conn)
 	free(buf);
 }
 
-static bool read_all(int conn, char *buf, uint32_t size)
-{
-	for (uint32_t done = 0; done < size;) {
-		ssize_t n = read(conn, buf + done, size - done);
-
-		if (n <= 0)
-			return false;
-		done += n;
-	}
-	return true;
-}
-
 static void echo(const int conn[3])
 {
 	struct bench_echo e = { 0 };
@@ -101,11 +88,11 @@ static void echo(const int conn[3])
 	for (i = 0; trip && buf && i < e.trips; i++) {
 		double start = bench_now();
 
-		if (write(conn[0], buf, e.size) != e.size || !read_all(conn[1], buf, e.size))
+		if (write(conn[0], buf, e.size) != e.size || recv(conn[1], buf, e.size, MSG_WAITALL) != e.size)
 			break;
 		trip[i] = (bench_now() - start) * 1e6;
 	}
-	if (trip && i && i == e.trips)
+	if (trip && buf && i == e.trips)
 		result = bench_median(trip, e.trips);
 	free(trip);
 	free(buf);

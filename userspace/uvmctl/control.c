@@ -69,17 +69,16 @@ int control_receive(int fd, struct json_object **message, struct control_fds *fd
 	ssize_t n;
 
 	if (fds)
-		fds->count = text ? FDS_MAX : 0;
+		fds->count = 0;
 	if (!text)
 		return gcs_fail(err, ENOMEM, HR_FAIL, "control socket");
-	n = fds_receive(fd, text, MESSAGE_MAX, fds ? fds->fds : NULL, fds ? &fds->count : NULL, 0, &cut);
-	/* The other end has not read all that it was sent; what it has said itself follows. */
-	if (n < 0 && errno == ECONNRESET) {
+	do {
 		if (fds)
 			fds->count = FDS_MAX;
 		n = fds_receive(fd, text, MESSAGE_MAX, fds ? fds->fds : NULL, fds ? &fds->count : NULL, 0, &cut);
-	}
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		/* Told once, by an end that has not read all that it was sent; what it has said itself, and its end, follow. */
+	} while (n < 0 && errno == ECONNRESET);
+	if (n == 0)
 		return 0;
 	if (n < 0)
 		return gcs_fail(err, errno, HR_FAIL, "control socket: receive");

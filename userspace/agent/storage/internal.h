@@ -127,7 +127,10 @@ int dm_remove(const char *name, struct gcs_error *err);
 
 /* --- verity.c ---------------------------------------------------------------------------------- */
 
-/* If the ext4 of @node, open as @fd, has a tree of hashes behind it: a device that checks what is read, which @o owns and whose path is in @node then. */
+/*
+ * If the ext4 of @node, open as @fd, has a tree of hashes behind it: a device that checks what is read, which @o owns and whose path is in
+ * @node then.
+ */
 int verity_map(struct owned *o, const char *what, int fd, char node[PATH_MAX], struct gcs_error *err);
 
 /* --- filesystem.c: what is on a disk ---------------------------------------------------------- */
