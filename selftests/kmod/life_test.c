@@ -389,18 +389,17 @@ TEST_F(life, finish_with_a_deadline_counts_what_it_gave_up)
 TEST_F(life, finish_when_idle_waits_for_the_last_write)
 {
 	struct stream_info info;
-	uint64_t id, start;
+	uint64_t id, start = 0;
 	int host, fd = stream_pair(self->dev, GCS_STREAM_WRITE, &host, &id);
 	char buf[64];
 
 	EXPECT_EQ(0, stream_finish(self->dev, id, GCS_FINISH_DISCARD, 400, 0));
-	start = now_ms();
 	for (int i = 0; i < 3; i++) {
 		/* The peer says nothing: this only lets time pass. */
 		EXPECT_EQ(0, wait_fd(host, POLLIN, 150));
+		start = now_ms();
 		EXPECT_EQ(5, write(fd, "still", 5));
 		EXPECT_EQ(5, read_full(host, buf, 5));
-		start = now_ms();
 	}
 	EXPECT_EQ(0, read_full(host, buf, 1));
 	EXPECT_LE(start + 390, now_ms());
