@@ -83,6 +83,16 @@ int bench_stream(int sock, uint32_t way)
 	return fd;
 }
 
+double bench_echoes(int sock, uint32_t trips, uint32_t size)
+{
+	struct bench_echo order = { .trips = trips, .size = size };
+	double us = 0;
+
+	if (write(sock, &order, sizeof(order)) != sizeof(order) || read(sock, &us, sizeof(us)) != sizeof(us) || us <= 0)
+		bench_die("the host's echoes");
+	return us;
+}
+
 static volatile sig_atomic_t stop;
 
 static void on_alarm(int sig)

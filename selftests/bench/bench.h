@@ -41,6 +41,8 @@ void bench_die(const char *what) __attribute__((noreturn));
 int bench_dial(enum bench_service service);
 /* A stream over @sock; @way is GCS_STREAM_READ or GCS_STREAM_WRITE. */
 int bench_stream(int sock, uint32_t way);
+/* The other two of a BENCH_ECHO's connections are in place: the median of @trips round trips of @size bytes, in us. */
+double bench_echoes(int sock, uint32_t trips, uint32_t size);
 /* Wait until the peer has closed: it has everything. */
 void bench_wait_eof(int sock);
 /* Write @size bytes again and again for so long, tell @report how many in all, a uint64_t, and exit. */

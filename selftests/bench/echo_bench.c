@@ -23,9 +23,8 @@ static double us[SIZES][MODES][BENCH_MAX_ROUNDS];
 /* Returns the median round trip of @size bytes in us. */
 static double run(enum mode mode, uint32_t size)
 {
-	struct bench_echo order = { .trips = TRIPS, .size = size };
 	int sock[3], in, out;
-	double us = 0;
+	double us;
 	pid_t pid;
 
 	for (int i = 0; i < 3; i++)
@@ -44,8 +43,7 @@ static double run(enum mode mode, uint32_t size)
 	close(out);
 	if (out != sock[1])
 		close(sock[1]);
-	if (write(sock[2], &order, sizeof(order)) != sizeof(order) || read(sock[2], &us, sizeof(us)) != sizeof(us) || us <= 0)
-		bench_die("the host's echoes");
+	us = bench_echoes(sock[2], TRIPS, size);
 	bench_wait(pid);
 	/* The host is done as well. */
 	bench_wait_eof(sock[2]);

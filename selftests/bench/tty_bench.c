@@ -160,7 +160,6 @@ static struct result output(enum mode mode, size_t size)
 
 static struct trip echo(enum mode mode)
 {
-	uint32_t trips = TRIPS;
 	int sock[3], ended[2], slave;
 	int master = open_pty(&slave, true);
 	struct trip trip = { 0 };
@@ -185,9 +184,7 @@ static struct trip echo(enum mode mode)
 	}
 	close(slave);
 	cpu = vm_cpu_ms();
-	if (write(sock[2], &trips, sizeof(trips)) != sizeof(trips) ||
-	    read(sock[2], &trip.us, sizeof(trip.us)) != sizeof(trip.us) || trip.us <= 0)
-		bench_die("the host's echoes");
+	trip.us = bench_echoes(sock[2], TRIPS, 1);
 	trip.cpu_ms = (vm_cpu_ms() - cpu) * 1000 / TRIPS;
 	/* A terminal's end of input is nothing that the host's half-close means. */
 	kill(process, SIGKILL);
