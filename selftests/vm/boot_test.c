@@ -444,6 +444,8 @@ static void boot(const struct way *way)
 #define AGENT "/bin/vsockexec -e 109 /bin/gcs -v4 -log-format json -loglevel debug"
 /* " MAJOR:MINOR / / ro": its number, its root, where it is mounted, how. No quotes: they would need escapes in two JSONs. */
 #define ROOT_IS(disk) "grep -q .$(cat /sys/block/" disk "/dev)././.ro /proc/self/mountinfo && "
+/* One that init does not load: that might be half loaded, which modprobe takes for loaded. */
+#define A_MODULE_IS_FOUND "modprobe dm-verity && test -d /sys/module/dm_verity"
 #define READ_ONLY "! touch /etc/new 2>/dev/null && ! touch /var/new 2>/dev/null"
 #define WRITABLE "touch /etc/new /var/new && test -e /run/over/etc/upper/new && ! touch /bin/new 2>/dev/null"
 /* QEMU computes a VHD's size from its geometry, which ours and the host's own have not. */
@@ -452,10 +454,10 @@ static void boot(const struct way *way)
 	  { "-device", "virtio-scsi-pci,id=rootbus" }, { "-device", "scsi-hd,bus=rootbus.0,drive=root" } }
 
 static const struct way initrd_ways[] = {
-	{ "initrd", CONSOLE, AGENT, { { "-initrd", "build/uvm/initrd.img" } }, "modprobe dm-mod && test -d /sys/module/dm_mod" },
+	{ "initrd", CONSOLE, AGENT, { { "-initrd", "build/uvm/initrd.img" } }, A_MODULE_IS_FOUND },
 	{ "initrd, no console, relayed log", "8250_core.nr_uarts=0",
 	  "/bin/vsockexec -r -e 109 /bin/gcs -v4 -log-format json -loglevel info",
-	  { { "-initrd", "build/uvm/initrd.img" } }, "modprobe dm-mod && test -d /sys/module/dm_mod" },
+	  { { "-initrd", "build/uvm/initrd.img" } }, A_MODULE_IS_FOUND },
 };
 
 /* As the host writes it for each. */
